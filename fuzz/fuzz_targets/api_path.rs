@@ -1,6 +1,5 @@
-//! Whatever an app gives as a path of EXP's API: no panic, a short refusal, and where it is taken,
-//! every server on the way reads it as the same class, however often it decodes and whatever it
-//! passes over.
+//! Paths of EXP's API from apps: no panic, a short refusal, and an accepted path is classified the
+//! same by every server on the way, however often it decodes and whatever it ignores.
 //!
 //! ```sh
 //! RUSTC_BOOTSTRAP=1 cargo fuzz run api_path -- -dict=fuzz/api_path.dict -max_total_time=600
@@ -15,7 +14,7 @@ use percent_encoding::{percent_decode, percent_decode_str};
 fuzz_target!(|text: &str| {
     match ApiPath::parse(text) {
         Ok(path) => accepted(text, &path),
-        // A refusal quotes 64 characters at most, each escaped at worst.
+        // A refusal quotes at most 64 characters, all escaped in the worst case.
         Err(error) => {
             let said = error.to_string();
             assert!(said.len() < 64 * 12 + 256 && !said.contains(is_hidden));
@@ -24,7 +23,7 @@ fuzz_target!(|text: &str| {
 });
 
 fn accepted(text: &str, path: &ApiPath) {
-    // It is sent as it is written, but for what no request line holds.
+    // It is sent as written, except what a request line cannot hold.
     let written = text.split('?').next().unwrap_or_default();
     let sendable = |byte: &u8| (b'!'..=b'~').contains(byte);
     assert!(path.as_str().as_bytes().iter().all(sendable));
@@ -37,9 +36,9 @@ fn accepted(text: &str, path: &ApiPath) {
     }
 }
 
-/// The class that a server reads that decodes so often; `None` for what is not below `/api/`. The
-/// bits of `way` say whether it takes backslashes for slashes, cuts parameters, merges slashes, and
-/// passes over case.
+/// The class that a server sees that decodes this often; `None` for a path outside `/api/`. The
+/// bits of `way` say whether it treats backslashes as slashes, cuts parameters, merges slashes, and
+/// ignores case.
 fn read(path: &str, decodings: usize, way: usize) -> Option<PathClass> {
     let mut bytes = path.as_bytes().to_vec();
     for _ in 0..decodings {

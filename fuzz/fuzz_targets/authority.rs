@@ -1,5 +1,5 @@
-//! Whatever a client sends, in whatever pieces: no panic, no growth, and out comes either what went
-//! in or what h2 reads without a table. Run it with
+//! A client's bytes in pieces of any size: no panic, bounded memory, and the output is either the
+//! input or readable by h2 without a table. Run it with
 //!
 //! ```sh
 //! RUSTC_BOOTSTRAP=1 cargo fuzz run authority -- -max_total_time=600
@@ -14,8 +14,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// HEADERS of stream 1 with `:authority: /x`, put into the table.
 const BAD_REQUEST: &[u8] = b"\0\0\x05\x01\x04\0\0\0\x01\x83\x41\x02/x";
 
-/// The most that may be made ready at once, besides what was fed: [`Rewriter::feed`] stops at 64
-/// KiB, one block of 64 KiB and its frames' heads may come on top.
+/// Maximum number of bytes that become ready at once, beyond the input: [`Rewriter::feed`] stops at
+/// 64 KiB, to which one block of 64 KiB and the heads of its frames may be added.
 const MOST: usize = 2 * 65_536 + 1024;
 
 fuzz_target!(|data: &[u8]| {
@@ -40,8 +40,8 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(whole, pieces);
     assert_eq!(course, course_in_pieces);
 
-    // Without a bad authority it is the client's own bytes; a connection that waits for its first
-    // request's end has seen none.
+    // Without a bad authority the output is the client's own bytes; a connection that waits for the
+    // end of its first request has output none.
     if course == Course::PassThrough || whole == sent {
         assert_eq!(whole, sent);
         return;
@@ -49,7 +49,7 @@ fuzz_target!(|data: &[u8]| {
     check_rewritten(&whole, course);
 });
 
-/// That every header block but a refused client's last can be read without a table.
+/// Checks that every header block but a refused client's last can be read without a table.
 fn check_rewritten(seen: &[u8], course: Course) {
     let mut rest = seen.strip_prefix(PREFACE).expect("no preface");
     let mut block = Vec::new();
@@ -57,7 +57,7 @@ fn check_rewritten(seen: &[u8], course: Course) {
     while let [l0, l1, l2, kind, flags, _, _, _, _, after @ ..] = rest {
         let length = u32::from_be_bytes([0, *l0, *l1, *l2]) as usize;
         let Some((payload, after)) = after.split_at_checked(length) else {
-            // Cut within DATA and the like, or the head of a frame that is too long.
+            // Cut within a frame such as DATA, or at the head of a frame that is too long.
             assert!(
                 !matches!(kind, 1 | 9)
                     || course == Course::Discard && length > 16_384 && after.is_empty()
@@ -97,7 +97,7 @@ fn check_rewritten(seen: &[u8], course: Course) {
     assert!(rest.is_empty() && block.is_empty() && blocks > 0);
 }
 
-/// Rest after a string in plain octets.
+/// Rest of the block after an uncompressed string.
 fn string(block: &[u8]) -> &[u8] {
     let (first, mut rest) = block.split_first().expect("no length");
     let mut length = usize::from(*first);
@@ -116,11 +116,11 @@ fn string(block: &[u8]) -> &[u8] {
 }
 
 /// Frames from the fuzzer's bytes, so that it need not find lengths by itself: kind, flags, stream,
-/// length, and so much payload.
+/// length, and the payload.
 fn as_frames(mut rest: &[u8], sent: &mut Vec<u8>) {
     const KINDS: [u8; 8] = [1, 1, 1, 9, 9, 0, 4, 5];
     while let [kind, flags, stream, length, after @ ..] = rest {
-        // One bit makes it long, to reach the bounds.
+        // One bit makes it long, to reach the limits.
         let length = usize::from(*length) << if kind & 0x80 == 0 { 0 } else { 7 };
         let (payload, after) = after.split_at(length.min(after.len()));
         let filling = length - payload.len();

@@ -1,5 +1,5 @@
-//! Whatever a network sends for a channel's ID: no panic, a bound on what is decoded, and what
-//! decodes is found again from both alphabets.
+//! Channel IDs from a network: no panic, a limit on what is decoded, and whatever decodes is the
+//! same in both alphabets.
 //!
 //! ```sh
 //! RUSTC_BOOTSTRAP=1 cargo fuzz run channel -- -max_total_time=600
@@ -17,7 +17,7 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     match kind % 4 {
-        // The text as it came.
+        // The text itself.
         0 => {
             if let Ok(text) = std::str::from_utf8(rest) {
                 read(&ChannelId::from_wire(text));
@@ -49,13 +49,13 @@ fn read(id: &ChannelId) {
             );
             write(&organization, &channel);
         }
-        // A refusal quotes 64 characters at most, each escaped at worst.
+        // A refusal quotes at most 64 characters, all escaped in the worst case.
         Err(error) => assert!(error.to_string().len() < 64 * 12 + 128),
     }
 }
 
-/// Checks that what is encoded decodes to itself, in either alphabet, and that no name that the
-/// rules allow is too long for it.
+/// Checks that an encoded channel decodes to itself, in either alphabet, and that no permitted name
+/// is too long for it.
 fn write(organization: &str, channel: &Channel) {
     let allowed = channel.may_listen(IdentityKind::Device).is_ok();
     assert_eq!(allowed, channel.name.len() <= MAX_NAME_BYTES);

@@ -1,6 +1,6 @@
-//! Whatever the file, the environment and the credentials directory hold: no panic; what is taken
-//! is taken again; what is refused says where, what and what to do, a line each, and names the key;
-//! and no secret is told.
+//! Contents of the file, the environment and the credentials directory: no panic; what is accepted
+//! is accepted again; a refusal says where, what and what to do, a line each, and names the key;
+//! and no secret is revealed.
 //!
 //! ```sh
 //! RUSTC_BOOTSTRAP=1 cargo fuzz run config -- -max_total_time=600 -dict=fuzz/config.dict
@@ -14,14 +14,14 @@ use std::sync::LazyLock;
 use expd::config::{self, ConfigErrors, Source};
 use libfuzzer_sys::fuzz_target;
 
-/// Planted as a value where only a secret may stand, and looked for in all that is said.
+/// Inserted as a value of secret keys only, and searched for in all messages.
 const SECRET: &str = "hunter2-hunter2";
 
 static FOLDER: LazyLock<tempfile::TempDir> =
     LazyLock::new(|| tempfile::tempdir().expect("a folder for the settings"));
 
-// The text before the first zero byte is the file; then come `NAME=VALUE`, each to a zero byte;
-// those that begin with `expd.` are credentials.
+// The text before the first zero byte is the file; then come `NAME=VALUE`, each terminated by a
+// zero byte; those that begin with `expd.` are credentials.
 fuzz_target!(|data: &[u8]| {
     let mut parts = data.split(|byte| *byte == 0);
     let source = source(parts.next().unwrap_or_default(), parts);
@@ -55,8 +55,8 @@ fn check(errors: &ConfigErrors) {
             "{line}"
         );
         assert!(!line.contains(SECRET), "a secret is told: {line}");
-        // A key is named, or the file could not be read as a whole, or it is a variable or a
-        // credential, which names itself.
+        // A message names a key, unless the file could not be read as a whole, or it is about a
+        // variable or a credential, which it names.
         let whole = ["not TOML: ", "cannot read "]
             .iter()
             .any(|what| mistake.what.starts_with(what));
@@ -83,7 +83,7 @@ fn source<'a>(file: &[u8], rest: impl Iterator<Item = &'a [u8]>) -> Source {
         };
         if let Some(credential) = name.strip_prefix("expd.") {
             if !has_credentials {
-                // Left from the input before.
+                // Left over from the previous input.
                 match std::fs::remove_dir_all(&credentials) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{error}"),
                     _ => std::fs::create_dir(&credentials).expect("the folder is made"),

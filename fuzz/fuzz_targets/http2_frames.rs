@@ -1,6 +1,6 @@
-//! Frames of HTTP/2 at the daemon's gRPC server: whatever one program sends after the preface,
-//! nothing panics, and another program that connects meanwhile is answered within a bounded number
-//! of steps.
+//! HTTP/2 frames at the daemon's gRPC server: whatever one program sends after the preface, nothing
+//! panics, and another program that connects meanwhile is answered within a bounded number of
+//! steps.
 //!
 //! ```sh
 //! RUSTC_BOOTSTRAP=1 cargo fuzz run http2_frames -- -max_total_time=600
@@ -19,13 +19,13 @@ use tokio::time::sleep;
 
 use daemon::Daemon;
 
-/// Steps of the runtime's clock within which the honest program has its answers.
+/// Steps of the runtime's clock within which the honest program must be answered.
 const STEPS: usize = 10_000;
 
 /// One step: a timer's resolution. On a busy machine each takes longer, for both programs alike.
 const STEP: Duration = Duration::from_millis(1);
 
-/// Steps that the daemon has for the frames before the honest program comes.
+/// Steps that the daemon has for the frames before the honest program connects.
 const HEAD_START: usize = 8;
 
 fuzz_target!(init: frames::assert_every_method(), |data: &[u8]| {
@@ -54,7 +54,7 @@ fuzz_target!(init: frames::assert_every_method(), |data: &[u8]| {
     });
 });
 
-/// Sends as much as the daemon takes.
+/// Sends until the daemon stops reading.
 async fn send(stream: &UnixStream, bytes: &[u8], piece: usize, reads: bool) {
     let mut left = HEAD_START;
     for mut piece in bytes.chunks(piece) {
@@ -65,7 +65,7 @@ async fn send(stream: &UnixStream, bytes: &[u8], piece: usize, reads: bool) {
                     left -= 1;
                     sleep(STEP).await;
                 }
-                // Closed for what it sent, or not read any further.
+                // The daemon closed it because of its input, or stopped reading.
                 Err(_) => return,
             }
         }
@@ -79,7 +79,7 @@ async fn send(stream: &UnixStream, bytes: &[u8], piece: usize, reads: bool) {
     }
 }
 
-/// Takes what the daemon has sent.
+/// Reads everything that the daemon has sent.
 fn drain(stream: &UnixStream) {
     let mut bytes = [0; 16 << 10];
     while matches!(stream.try_read(&mut bytes), Ok(1..)) {}

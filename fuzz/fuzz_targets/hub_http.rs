@@ -1,8 +1,8 @@
-//! The network's HTTP side: whatever is asked, it answers in time, with a status that blames the
+//! The network's HTTP interface: every request is answered in time, with a status that blames the
 //! right side.
 //!
-//! The first line is method and path, the second whose token goes with it, each further one up to
-//! an empty line a header; the rest is the body.
+//! The first line is method and path, the second selects the token, each further one up to an empty
+//! line is a header; the rest is the body.
 //!
 //! ```sh
 //! RUSTC_BOOTSTRAP=1 cargo fuzz run hub_http -- -max_total_time=600
@@ -43,11 +43,11 @@ fuzz_target!(|data: &[u8]| {
             let (name, value) = line.split_once(':').unwrap_or((line, ""));
             request = request.header(name, value);
         }
-        // What is no request at all does not come this far: hyper refuses it.
+        // An invalid request does not reach the network: hyper refuses it.
         let Ok(request) = request.body(Body::from(body.to_vec())) else {
             return;
         };
-        // The longest wait that a caller may ask for is an hour, on a clock that stands still only
+        // The longest timeout that a caller may request is an hour, by a clock that stops only
         // while there is work.
         let answer = network.ask(request, Duration::from_secs(4_000));
         let (status, text) = answer.expect("no answer");

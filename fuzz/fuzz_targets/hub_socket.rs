@@ -1,9 +1,8 @@
-//! The network's sockets: whatever a client sends as the body of long polling, it is answered, and
-//! the network goes on serving.
+//! The network's sockets: any body of long polling is answered, and the network continues to serve.
 //!
 //! The first byte chooses the generation, the form of the body (text or bytes), and whether the
-//! client is logged in; the rest is the body of one request of long polling, as it comes from the
-//! wire. What it frames well are packets as a WebSocket's messages would be.
+//! client is logged in; the rest is the body of one request of long polling, as on the wire.
+//! Well-framed packets are the same as WebSocket messages.
 //!
 //! ```sh
 //! RUSTC_BOOTSTRAP=1 cargo fuzz run hub_socket -- -max_total_time=600
@@ -36,8 +35,8 @@ fuzz_target!(|data: &[u8]| {
         let short = Duration::from_millis(50);
         let (status, opened) = network.ask(get(&base), short).expect("no handshake");
         if [StatusCode::UNAUTHORIZED, StatusCode::SERVICE_UNAVAILABLE].contains(&status) {
-            // As many are here as may be; their sessions end with time, which only passes while
-            // nothing is to be done.
+            // The limit of sessions is reached; they expire by the clock, which only advances while
+            // the runtime is idle.
             network.rest(Duration::from_secs(100));
             return;
         }

@@ -1,13 +1,14 @@
-//! Whatever a server sends, in either generation of the wire: no panic, no packet beyond the bound,
-//! a payload passed on to the letter, no packet's text in what is said of a broken one, and what is
-//! framed by us is read again.
+//! Packets from a server, in either generation: no panic, no packet above the limit, payloads
+//! passed on verbatim, no packet's text in an error about it, and what this side frames can be read
+//! again.
 //!
 //! ```sh
 //! RUSTC_BOOTSTRAP=1 cargo fuzz run packet -- -max_total_time=600
 //! ```
 #![no_main]
 
-use expd_wire::socket::{Generation, fuzzing};
+use expd_domain::Generation;
+use expd_wire::socket::fuzzing;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -20,7 +21,7 @@ fuzz_target!(|data: &[u8]| {
         1 => fuzzing::body(Generation::V4, rest),
         2 => text().into_iter().for_each(fuzzing::packet),
         3 => text().into_iter().for_each(fuzzing::event),
-        // A payload inside a broadcast that is right otherwise.
+        // A payload inside an otherwise valid broadcast.
         _ => text().into_iter().for_each(|payload| {
             fuzzing::event(&format!(
                 r#"["broadcast",{{"id":"1","name":"n","channel":"c","payload":{payload}}}]"#

@@ -13,8 +13,8 @@ use super::cookie;
 use super::page::PageTask;
 use super::state::{SocketOwner, WebState};
 use crate::pages::PageInfo;
-use expd_domain::LinkState;
-use expd_server::engine_query::{EngineQuery, Generation};
+use expd_domain::{Generation, LinkState};
+use expd_server::engine_query::EngineQuery;
 use expd_server::error::ApiError;
 
 /// Maximum number of live sockets: in total, and of one app.

@@ -28,7 +28,7 @@ function hostAndPort(address) {
   const isLoopback = host === 'localhost' || host === '::1' || (net.isIPv4(host ?? '') && host.startsWith('127.'));
   if (!isLoopback) {
     throw new RuntimeError(
-      `${address} is no loopback address of a daemon, and its token goes to no other; write it as in http://127.0.0.1:9100`,
+      `${address} is not a loopback address, and the token is sent to no other; write it as in http://127.0.0.1:9100`,
     );
   }
   return { host, port: Number(url.port || 80) };

@@ -45,7 +45,7 @@ impl FrameHeader {
     }
 
     pub(super) fn octets(self) -> [u8; HEADER_LENGTH] {
-        // The length fits into 24 bits: it was read from as many, or cut to MAX_PAYLOAD.
+        // The length fits into 24 bits: it was read from 24 bits, or cut to MAX_PAYLOAD.
         let [.., l0, l1, l2] = self.length.to_be_bytes();
         let [s0, s1, s2, s3] = self.stream.to_be_bytes();
         [l0, l1, l2, self.kind, self.flags, s0, s1, s2, s3]
@@ -91,7 +91,7 @@ pub(super) struct HeaderBlock<'a> {
 }
 
 impl HeaderBlock<'_> {
-    /// Appends it as HEADERS, with CONTINUATION frames where it is too long for one frame.
+    /// Appends the block as HEADERS, with CONTINUATION frames where it is too long for one frame.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let room = MAX_PAYLOAD - self.priority.len();
         let (first, mut rest) = split_at_most(self.block, room);

@@ -31,7 +31,7 @@ pub(super) enum HpackError {
     Integer,
     #[error("it refers to field {0}, which neither table has")]
     Index(usize),
-    #[error("a string in it is no Huffman string")]
+    #[error("a string in it is not valid Huffman code")]
     Huffman,
     #[error("it asks for a table of {0} bytes, more than the server allows")]
     TableSize(usize),
@@ -41,17 +41,16 @@ pub(super) enum HpackError {
     ListSize(usize),
 }
 
-/// A header field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Field {
     pub(super) name: Bytes,
     pub(super) value: Bytes,
-    /// True for a field that must not enter a table further on either (RFC 7541, section 6.2.3).
+    /// True for a field that intermediaries must not index either (RFC 7541, section 6.2.3).
     pub(super) never_indexed: bool,
 }
 
 impl Field {
-    /// Appends it as a literal without indexing, not Huffman-coded.
+    /// Appends the field as a literal without indexing, not Huffman-coded.
     pub(super) fn write(&self, block: &mut Vec<u8>) {
         block.push(if self.never_indexed { 0x10 } else { 0 });
         write_string(&self.name, block);
@@ -135,7 +134,7 @@ impl Decoder {
     }
 }
 
-/// Unread rest of a block.
+/// Unread remainder of a block.
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {

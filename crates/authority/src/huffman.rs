@@ -25,7 +25,7 @@ pub(super) const LENGTHS: [u8; SYMBOLS] = [
 struct Row {
     first_code: u32,
     count: u32,
-    /// Index of their first symbol in [`SORTED`].
+    /// Index of the row's first symbol in [`SORTED`].
     start: usize,
 }
 
@@ -113,7 +113,7 @@ pub(super) fn decode(coded: &[u8]) -> Option<Vec<u8>> {
 pub(super) mod tests {
     use super::*;
 
-    /// The code of a symbol, and its length.
+    /// Code of a symbol, and its length.
     fn code(symbol: u8) -> (u32, u8) {
         let length = LENGTHS[usize::from(symbol)];
         let row = ROWS[usize::from(length)];

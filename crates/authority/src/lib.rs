@@ -33,15 +33,15 @@ pub struct Reader {
     inspection: Option<Box<Inspection>>,
 }
 
-/// State of a connection that is inspected.
+/// State of a connection under inspection.
 #[derive(Debug, Default)]
 struct Inspection {
     rewriter: Rewriter,
-    /// Rest of the last read that the rewriter has not taken yet.
+    /// Part of the last read that the rewriter has not taken yet.
     unread: Vec<u8>,
-    /// Bytes for h2, as many as the rewriter makes at a time.
+    /// Bytes for h2, as many as the rewriter produces at a time.
     ready: Vec<u8>,
-    /// Number of those that h2 has read.
+    /// Number of ready bytes that h2 has read.
     taken: usize,
 }
 
@@ -76,7 +76,7 @@ impl Reader {
                     continue;
                 }
                 Course::Inspect | Course::PassThrough => {}
-                // For h2 the stream ends here.
+                // To h2, the stream ends here.
                 Course::Discard => return Poll::Ready(Ok(())),
             }
             if !inspection.unread.is_empty() {

@@ -57,13 +57,13 @@ pub struct Rewriter {
 
 /// Position in the client's bytes.
 enum Parser {
-    /// In the preface, after so many bytes.
+    /// In the preface, after this many bytes.
     Preface(usize),
     /// In the header of a frame.
     Header(Vec<u8>),
-    /// In the payload of a frame without a header block; so many bytes are missing.
+    /// In the payload of a frame without a header block, with this many bytes missing.
     Payload(usize),
-    /// In the payload of a frame with a fragment of a header block; the bytes so far.
+    /// In the payload of a frame with a fragment of a header block. Holds the bytes so far.
     Fragment(FrameHeader, Vec<u8>),
     /// All further bytes pass unchanged.
     PassThrough,
@@ -75,7 +75,7 @@ enum Mode {
     /// The first request is incomplete. Holds the client's bytes of its header block, at most
     /// [`MAX_BLOCK`] and some padding.
     Undecided(Vec<u8>),
-    /// Header blocks are rewritten; the flag is true once one was.
+    /// Header blocks are rewritten. The flag is true once one has been.
     Rewriting(bool),
 }
 
@@ -83,9 +83,9 @@ struct Block {
     stream: u32,
     end_stream: bool,
     priority: Vec<u8>,
-    /// Parser most [`MAX_BLOCK`].
+    /// At most [`MAX_BLOCK`].
     octets: Vec<u8>,
-    /// Parser most [`MAX_CONTINUATIONS`].
+    /// At most [`MAX_CONTINUATIONS`].
     continuations: usize,
 }
 
@@ -129,7 +129,7 @@ impl Default for Rewriter {
 }
 
 impl Rewriter {
-    /// A rewriter that rewrites every block, whatever comes first.
+    /// A rewriter that rewrites every block from the start.
     #[cfg(test)]
     pub(super) fn rewriting() -> Self {
         Self {
@@ -138,7 +138,7 @@ impl Rewriter {
         }
     }
 
-    /// The treatment of the bytes after those that were fed.
+    /// Treatment of the bytes after those that were fed.
     pub fn course(&self) -> Course {
         match self.parser {
             Parser::PassThrough => Course::PassThrough,
@@ -158,7 +158,7 @@ impl Rewriter {
         input.len() - rest.len()
     }
 
-    /// Ends the input: h2 is given what was kept of an incomplete first request.
+    /// Ends the input: h2 gets the retained part of an incomplete first request.
     pub fn end(&mut self, out: &mut Vec<u8>) {
         if let Mode::Undecided(kept) = &mut self.mode
             && !matches!(self.parser, Parser::PassThrough)
@@ -171,7 +171,7 @@ impl Rewriter {
         }
     }
 
-    /// Takes some of the input, and returns the rest.
+    /// Takes part of the input, and returns the rest.
     fn step<'a>(&mut self, input: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
         match &mut self.parser {
             Parser::Preface(length) => {
@@ -305,7 +305,7 @@ impl Rewriter {
                     return;
                 };
                 log::debug!(
-                    "a client sends the invalid authority {:?}: serving it as localhost",
+                    "invalid :authority {:?} from a client; using localhost",
                     String::from_utf8_lossy(split_at_most(&bad.value, MAX_LOGGED).0)
                 );
                 false

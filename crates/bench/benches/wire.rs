@@ -1,8 +1,8 @@
 //! Receive throughput of the wire: a WebSocket server on another thread sends as fast as it can,
 //! one thread reads.
 //!
-//! `cargo bench -p expd-bench --bench wire`. Prints broadcasts a second and what the reading
-//! thread's processor time comes to; asserts nothing.
+//! `cargo bench -p expd-bench --bench wire`. Prints broadcasts per second and the reading thread's
+//! CPU time; asserts nothing.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -48,7 +48,7 @@ fn main() {
     drop(server);
 }
 
-/// Speaks just enough of generation 3 to be taken for a server, and then sends.
+/// Speaks just enough of generation 3 to pass for a server, and then sends.
 async fn serve(port: std::sync::mpsc::Sender<u16>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     port.send(listener.local_addr().unwrap().port()).unwrap();
@@ -98,7 +98,7 @@ async fn read(endpoint: &Endpoint) {
     );
 }
 
-/// Processor time of this thread so far; the kernel counts it in nanoseconds.
+/// CPU time of this thread so far; the kernel counts it in nanoseconds.
 fn processor_time() -> Duration {
     let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     let nanoseconds = statistics.split(' ').next().unwrap().parse().unwrap();

@@ -1,4 +1,4 @@
-//! Messages that the streams of a run have taken, and the credit that they give for it.
+//! Messages that the streams of a run have received, and the credit that they return for them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,19 +13,19 @@ use tokio::task::JoinSet;
 
 use crate::load::{self, Load};
 
-/// At full speed every so many messages are looked into.
+/// At full speed, one in this many messages is inspected.
 const SAMPLE: u64 = 64;
 
 /// Result of the subscribers.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Got {
-    /// Messages, over all streams.
+    /// Messages over all streams.
     pub deliveries: u64,
-    /// Gaps told.
+    /// Reported gaps.
     pub gaps: u64,
     /// From the first message to the last one.
     pub seconds: f64,
-    /// Latencies in nanoseconds: half of all, 99 of 100, the largest.
+    /// Latencies in nanoseconds: median, 99th percentile, maximum.
     pub p50: u64,
     /// See `p50`.
     pub p99: u64,
@@ -36,7 +36,7 @@ pub struct Got {
 /// State that all streams share.
 struct Shared {
     load: Load,
-    /// Streams that have passed each mark, a mark being a quarter of the window.
+    /// Number of streams that have passed each mark; marks are a quarter of the window apart.
     marks: Vec<AtomicU64>,
     credit: mpsc::Sender<u64>,
     ready: mpsc::Sender<()>,
@@ -50,7 +50,7 @@ pub struct Account {
     first: Option<Instant>,
     last: Option<Instant>,
     latencies: Vec<u64>,
-    /// True once the run's last message is there, or can no longer come.
+    /// True once the run's last message has arrived, or can no longer arrive.
     pub ended: bool,
 }
 
@@ -67,19 +67,19 @@ impl Account {
         }
     }
 
-    /// Returns true if the next message is to be inspected: all of a paced load, one in `SAMPLE` at
-    /// full speed.
+    /// True if the next message is to be inspected: all of a paced load, one in `SAMPLE` at full
+    /// speed.
     pub fn wants_to_look(&self) -> bool {
         self.shared.load.rate.is_some() || self.count.is_multiple_of(SAMPLE)
     }
 
     /// The network has confirmed the subscription.
     pub fn confirmed(&self) {
-        // As many fit as there are streams.
+        // It holds as many as there are streams.
         self.shared.ready.try_send(()).ok();
     }
 
-    /// A message is there.
+    /// Counts a message.
     pub fn take(&mut self, made_at: Option<u64>) {
         if self.count == 0 {
             self.first = Some(Instant::now());
@@ -98,25 +98,25 @@ impl Account {
             let mark = &marks[usize::try_from(self.count / step).unwrap() % marks.len()];
             if mark.fetch_add(1, Ordering::Relaxed) + 1 == load.streams as u64 {
                 mark.store(0, Ordering::Relaxed);
-                // The queue has room for all marks there are.
+                // The queue has room for all marks.
                 self.shared.credit.try_send(self.count).ok();
             }
         }
     }
 
-    /// Something was missed, and said to be.
+    /// Counts a gap.
     pub fn gap(&mut self) {
         self.gaps += 1;
     }
 
-    /// The run's last message is there.
+    /// Records that the run's last message has arrived.
     pub fn end(&mut self) {
         self.last = Some(Instant::now());
         self.ended = true;
     }
 }
 
-/// Begins streams, each with an account, listens until the run ends, and tells what came.
+/// Starts streams, each with an account, listens until the run ends, and prints the result.
 pub async fn listen(
     folder: &Path,
     load: Load,

@@ -1,4 +1,4 @@
-//! The daemon and its network, each a process of its own, for several users.
+//! The daemon and its network, each in a separate process, for several users.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -16,10 +16,10 @@ use crate::program;
 pub const ATTACKER: u32 = 60_001;
 /// Another app.
 pub const VICTIM: u32 = 60_002;
-/// Somebody without any right.
+/// A user without any right.
 pub const STRANGER: u32 = 65_534;
 
-/// Both processes; they end with this.
+/// Both processes; they are killed on drop.
 pub struct Daemon {
     folder: TempDir,
     hub: Child,
@@ -27,12 +27,12 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Both, with the defaults of the settings.
+    /// Starts both with default settings.
     pub async fn start() -> Self {
         Self::start_with("").await
     }
 
-    /// Both, with these settings besides.
+    /// Starts both with additional settings.
     pub async fn start_with(more: &str) -> Self {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
@@ -93,13 +93,12 @@ impl Daemon {
         started
     }
 
-    /// The daemon's socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("expd.sock")
     }
 
-    /// Processor time of the daemon, and of its network, so far in seconds.
+    /// CPU time of the daemon and of its network so far, in seconds.
     #[must_use]
     pub fn processor_time(&self) -> (f64, f64) {
         (
@@ -129,7 +128,7 @@ impl Drop for Daemon {
     }
 }
 
-/// A gRPC channel on one connection of a user, where there is one to be had.
+/// A gRPC channel on one connection of a user, if one is accepted.
 pub async fn channel(socket: &Path, uid: u32) -> Option<Channel> {
     channel_on(try_connect_as(socket, uid).await.ok()?)
         .await

@@ -1,9 +1,9 @@
-//! Parts that the measurements share: the program that is measured, the processes of a run, a
-//! network that feeds them, streams that count what comes, a program that notices what others do
-//! to it, and the folders of results.
+//! Parts that the benchmarks share: the measured program, the processes of a run, a network that
+//! feeds them, streams that count what arrives, a program that measures the effect of others on it,
+//! and the folders of results.
 //!
-//! `EXPD_BINARY` names the program; otherwise each benchmark builds it itself, with the profile
-//! that its page in `docs/` names.
+//! `EXPD_BINARY` names the program; otherwise each benchmark builds it, with the profile that its
+//! page in `docs/` names.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -40,7 +40,7 @@ pub fn repository() -> &'static Path {
 /// profile.
 ///
 /// # Panics
-/// When cargo cannot build it.
+/// Cargo cannot build it.
 #[must_use]
 pub fn program(profile: &str) -> PathBuf {
     if let Some(path) = std::env::var_os("EXPD_BINARY") {
@@ -61,7 +61,7 @@ pub fn program(profile: &str) -> PathBuf {
         .status();
     let built = built.expect("cargo does not start");
     assert!(built.success(), "cargo did not build expd");
-    // cargo puts what the profile `bench` makes where `release` goes.
+    // Cargo puts builds of the profile `bench` where `release` goes.
     let folder = match profile {
         "bench" => "release",
         other => other,
@@ -69,7 +69,7 @@ pub fn program(profile: &str) -> PathBuf {
     target().join(folder).join("expd")
 }
 
-/// The folder of what cargo builds: this benchmark is in `target/release/deps`.
+/// Cargo's target folder: this benchmark is in `target/release/deps`.
 #[must_use]
 pub fn target() -> PathBuf {
     let here = std::env::current_exe().expect("no path of this process");
@@ -79,11 +79,11 @@ pub fn target() -> PathBuf {
         .to_owned()
 }
 
-/// An HTTP client that goes straight to its server.
+/// An HTTP client that uses no proxy.
 #[must_use]
 pub fn http_client() -> reqwest::Client {
-    // The library brings no cryptography, and wants some even where nothing is encrypted. It may be
-    // installed already.
+    // The library has no crypto provider, and needs one even without TLS. It may be installed
+    // already.
     tokio_rustls::rustls::crypto::ring::default_provider()
         .install_default()
         .ok();

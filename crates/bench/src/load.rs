@@ -1,4 +1,4 @@
-//! The load: number, size and rate of messages; and the credit that keeps full speed from becoming
+//! The load: number, size and rate of messages; and the credit that keeps full speed from causing
 //! loss.
 
 use std::collections::BTreeMap;
@@ -13,30 +13,30 @@ use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-/// A frame shorter than this ends the run, or is none of ours to count.
+/// A shorter frame ends the run, or is not one to count.
 pub const SHORTEST: usize = 150;
 
 /// One run's feed.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Load {
-    /// Messages a second; none for as fast as the slowest stream takes them.
+    /// Messages per second; `None` for as fast as the slowest stream receives them.
     pub rate: Option<u32>,
-    /// For how long.
+    /// Duration.
     pub seconds: f64,
     /// Bytes of JSON text in a payload.
     pub size: usize,
-    /// Streams that take it.
+    /// Number of streams.
     pub streams: usize,
 }
 
 impl Load {
-    /// Messages that the feed may be ahead of the slowest stream: half of what a channel's log
-    /// holds, so that none is ever lost.
+    /// Number of messages that the feed may be ahead of the slowest stream: half of what a
+    /// channel's log holds, so that none is ever lost.
     pub fn window(&self) -> u64 {
         (2 * 1024 * 1024 / self.size as u64).clamp(8, 512)
     }
 
-    /// Messages handed over at once at full speed: what one read of a busy socket brings.
+    /// Messages handed over at once at full speed: as many as in one read of a busy socket.
     fn batch(&self) -> u64 {
         (32 * 1024 / self.size as u64)
             .clamp(1, 128)
@@ -44,13 +44,13 @@ impl Load {
     }
 }
 
-/// Nanoseconds on the clock that all processes of a machine share.
+/// Nanoseconds of the clock that all processes of a machine share.
 pub fn now() -> u64 {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap();
     now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64
 }
 
-/// A payload of `size` bytes that says when it was made.
+/// A payload of `size` bytes with its creation time.
 pub fn payload(size: usize) -> Payload {
     let head = format!(r#"{{"t":{},"text":""#, now());
     let filler = size.saturating_sub(head.len() + 2);
@@ -62,7 +62,7 @@ pub fn last() -> Payload {
     Payload::parse("0").unwrap()
 }
 
-/// Time when a message was made, if it says so near its beginning.
+/// Creation time of a message, if it is near its beginning.
 pub fn made_at(message: &[u8]) -> Option<u64> {
     let head = message.get(..message.len().min(256))?;
     let at = head.windows(4).position(|four| four == b"\"t\":")? + 4;
@@ -73,7 +73,7 @@ pub fn made_at(message: &[u8]) -> Option<u64> {
     Some(digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
 }
 
-/// The destination of messages.
+/// Destination of messages.
 pub trait Sink {
     /// Hands over messages at once.
     fn send(&mut self, payloads: Vec<Payload>) -> impl Future<Output = ()> + Send;
@@ -88,7 +88,8 @@ pub struct Fed {
     pub more: BTreeMap<String, u64>,
 }
 
-/// Messages that the slowest stream has taken, as the subscribers report them on a socket.
+/// Number of messages that the slowest stream has received, as the subscribers report it on a
+/// socket.
 pub fn credit(path: &Path) -> watch::Receiver<u64> {
     let listener = UnixListener::bind(path).unwrap();
     let (sender, receiver) = watch::channel(0);
@@ -102,7 +103,7 @@ pub fn credit(path: &Path) -> watch::Receiver<u64> {
     receiver
 }
 
-/// Waits on standard input for the order to go.
+/// Waits on standard input for the order to start.
 pub async fn order() -> Load {
     let mut line = String::new();
     BufReader::new(tokio::io::stdin())
@@ -112,8 +113,8 @@ pub async fn order() -> Load {
     serde_json::from_str(&line).unwrap()
 }
 
-/// Obeys an order.
-pub async fn obey(load: Load, sink: &mut impl Sink, mut credit: watch::Receiver<u64>) -> Fed {
+/// Sends the messages of a load.
+pub async fn feed(load: Load, sink: &mut impl Sink, mut credit: watch::Receiver<u64>) -> Fed {
     let end = Instant::now() + Duration::from_secs_f64(load.seconds);
     let mut sent = 0;
     if let Some(rate) = load.rate {
@@ -132,7 +133,7 @@ pub async fn obey(load: Load, sink: &mut impl Sink, mut credit: watch::Receiver<
                 .await
                 .is_err()
             {
-                eprintln!("the streams do not get on");
+                eprintln!("the streams are stuck");
                 break;
             }
             let payloads = (0..batch).map(|_| payload(load.size)).collect();

@@ -1,8 +1,8 @@
-//! A network for the runs: logs everybody in and sends what it is told to every socket, as packets
-//! made once.
+//! A network for the benchmarks: accepts every login and sends the ordered messages to every
+//! socket, as packets that are encoded once.
 //!
-//! It speaks WebSocket by hand, since a full server would be what limits the whole path: the older
-//! generation, and the newer one to those who ask for it.
+//! It speaks WebSocket by hand, since a full server would be the bottleneck of the whole path:
+//! generation 3, and generation 4 for clients that request it.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::load::{self, Sink};
 
-/// Batches that a socket has yet to take.
+/// Maximum number of batches that a socket has not sent yet.
 const QUEUE: usize = 64;
 
 type Batch = Arc<Vec<Message>>;
@@ -30,7 +30,7 @@ struct Network {
     bytes: AtomicU64,
 }
 
-/// Serves until told to go, then sends, and tells what it sent.
+/// Serves until the order to start, then sends, and reports what it sent.
 pub async fn run(folder: &Path, port: u16) {
     let network = Arc::new(Network::default());
     let listener = bind(port);
@@ -50,7 +50,7 @@ pub async fn run(folder: &Path, port: u16) {
         network: network.clone(),
         sent: 0,
     };
-    let mut told = load::obey(load::order().await, &mut feed, credit).await;
+    let mut told = load::feed(load::order().await, &mut feed, credit).await;
     let count =
         |name: &str, counter: &AtomicU64| (name.to_owned(), counter.load(Ordering::Relaxed));
     told.more.extend([
@@ -61,7 +61,7 @@ pub async fn run(folder: &Path, port: u16) {
     std::future::pending::<()>().await;
 }
 
-/// Also where a server was a moment ago.
+/// Binds even if another server has just used the port.
 fn bind(port: u16) -> TcpListener {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.set_reuseaddr(true).unwrap();
@@ -88,8 +88,7 @@ impl Network {
             self.converse(stream, newer).await;
             return;
         }
-        // A login. What comes with it is not looked at; reading until there is nothing for a moment
-        // takes all of it.
+        // A login. Its content is ignored; reading until a moment of silence takes all of it.
         let mut all = vec![0; 64 * 1024];
         let mut got = 0;
         while got < seen || !all[..got].ends_with(b"}") {
@@ -110,8 +109,8 @@ impl Network {
         stream.write_all(answer.as_bytes()).await.unwrap();
     }
 
-    /// In the newer generation the client says first that it comes, and the server pings, though
-    /// not within a run.
+    /// In generation 4 the client opens the namespace first, and the server pings, though not
+    /// within a run.
     async fn converse(&self, stream: TcpStream, newer: bool) {
         let socket = tokio_tungstenite::accept_async(stream).await.unwrap();
         let (mut out, mut words) = socket.split();
@@ -162,8 +161,7 @@ impl Sink for Feed {
         let channel = ChannelId::encode("demo", &Channel::new("menu"), Alphabet::UrlSafe);
         let channel = channel.as_str();
         let packets = payloads.iter().map(|payload| {
-            // No two alike: a daemon takes a second one of the same ID for the first one, come
-            // twice.
+            // IDs are unique: a daemon drops a second broadcast with the same ID as a duplicate.
             self.sent += 1;
             let (id, payload) = (self.sent, payload.as_str());
             Message::text(format!(
@@ -173,7 +171,7 @@ impl Sink for Feed {
         let batch = Arc::new(packets.collect());
         let sockets = self.network.sockets.lock().unwrap().clone();
         for socket in sockets {
-            // A socket that is gone was closed by its client.
+            // The client has closed a socket that is gone.
             socket.send(Arc::clone(&batch)).await.ok();
         }
     }

@@ -1,11 +1,11 @@
-//! Processes of a run, and resources that the kernel counted for each.
+//! Processes of a run, and the kernel's counts for each.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-/// A process that speaks in lines. Ends with its handle.
+/// A process that communicates in lines. Killed on drop.
 pub struct Process {
     child: Child,
     out: BufReader<ChildStdout>,
@@ -14,13 +14,13 @@ pub struct Process {
 /// Resources that a process has spent, and those that it holds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Spent {
-    /// Processor time in seconds, of its user and of the kernel for it.
+    /// CPU time in seconds, user and system.
     pub cpu: f64,
-    /// Times that a thread went to sleep by itself.
+    /// Voluntary context switches.
     pub sleeps: u64,
     /// Resident memory in KiB.
     pub rss: u64,
-    /// The same, with shared pages divided among those who share them.
+    /// Proportional set size (PSS) in KiB.
     pub pss: u64,
     /// Private (anonymous) memory in KiB.
     pub anonymous: u64,
@@ -44,14 +44,14 @@ impl Process {
         Self { child, out }
     }
 
-    /// Its next line.
+    /// Reads the process's next line.
     pub fn line(&mut self) -> String {
         let mut line = String::new();
         self.out.read_line(&mut line).unwrap();
         line.trim_end().to_owned()
     }
 
-    /// Gives it a line.
+    /// Sends the process a line.
     pub fn tell(&mut self, line: &str) {
         let stdin = self.child.stdin.as_mut().unwrap();
         stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
@@ -78,7 +78,7 @@ impl Process {
     }
 }
 
-/// Processor time of a process so far in seconds, of its user and of the kernel for it.
+/// CPU time of a process so far in seconds, user and system.
 #[must_use]
 pub fn processor_time(pid: u32) -> f64 {
     let mut seconds = 0.0;
@@ -95,7 +95,7 @@ pub fn processor_time(pid: u32) -> f64 {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Either fails only where it has ended already.
+        // Either fails only if it has already ended.
         self.child.kill().ok();
         self.child.wait().ok();
     }

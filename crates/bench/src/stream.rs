@@ -1,5 +1,5 @@
-//! gRPC streams of a local socket. They count frames and look into as few as they can, so that what
-//! is measured is the sender.
+//! gRPC streams of a local socket. They count frames and inspect as few as possible, so that the
+//! measurement is of the sender.
 
 use std::path::PathBuf;
 
@@ -29,8 +29,7 @@ pub async fn connect(path: PathBuf) -> tonic::transport::Channel {
         .unwrap()
 }
 
-/// One stream; its frames are walked over as they come, since decoding each would cost more than
-/// sending it.
+/// One stream. Its frames are only counted, since decoding each would cost more than sending it.
 pub async fn listen(mut channel: tonic::transport::Channel, mut account: Account) -> Account {
     let request = proto::ListenRequest {
         channel: Some(proto::Channel {
@@ -63,16 +62,16 @@ pub async fn listen(mut channel: tonic::transport::Channel, mut account: Account
     account
 }
 
-/// Goes over gRPC frames, whatever pieces they come in.
+/// Splits input into gRPC frames, in pieces of any size.
 #[derive(Default)]
 struct Walker {
     prefix: [u8; 5],
-    /// Bytes of the prefix that are there.
+    /// Number of bytes of the prefix that have arrived.
     begun: usize,
     length: usize,
-    /// Bytes of the message that have yet to come.
+    /// Number of bytes of the message that are missing.
     left: usize,
-    /// The message's beginning, where it is to be looked into.
+    /// The message's beginning, if it is to be inspected.
     kept: Vec<u8>,
     look: bool,
 }

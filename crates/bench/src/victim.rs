@@ -1,4 +1,4 @@
-//! The app that is not attacked, and what it notices.
+//! The app that is not attacked, and its measurements.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use tonic::Streaming;
 
 use crate::daemon::{Daemon, VICTIM, channel};
 
-/// Nothing takes so long that is not stuck.
+/// A call that takes longer is stuck.
 const STUCK: Duration = Duration::from_secs(10);
 
-/// A program that asks and hears at a steady pace.
+/// A program that calls and receives at a steady pace.
 pub struct Victim {
     /// Interval of its requests, and of the broadcasts sent to it.
     period: Duration,
@@ -35,7 +35,7 @@ fn menu() -> Channel {
 }
 
 impl Victim {
-    /// Connected, and heard of its channel's confirmation.
+    /// Connects, and waits for its channel's confirmation.
     pub async fn start(daemon: &Daemon, period: Duration) -> Self {
         let socket = daemon.socket();
         let mut api = ApiClient::new(channel(&socket, VICTIM).await.unwrap());
@@ -61,13 +61,13 @@ impl Victim {
         Self {
             period,
             api,
-            // Root sends what it hears.
+            // Root sends what the victim receives.
             sender: NetworkClient::new(channel(&socket, 0).await.unwrap()),
             events,
         }
     }
 
-    /// The latencies of its calls and deliveries, and the most memory that the daemon had.
+    /// The latencies of its calls and deliveries, and the daemon's peak memory.
     pub async fn endure(
         self,
         daemon: &Daemon,
@@ -94,7 +94,7 @@ impl Victim {
             }
             calls
         });
-        let hears = async {
+        let receiving = async {
             let mut deliveries = Vec::new();
             while let Ok(Ok(Some(event))) = timeout(STUCK, events.message()).await {
                 let Some(Event::Broadcast(broadcast)) = event.event else {
@@ -111,7 +111,7 @@ impl Victim {
             }
             deliveries
         };
-        let sends = async {
+        let sending = async {
             let mut due = interval(period);
             due.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut most = 0;
@@ -127,13 +127,13 @@ impl Victim {
                     timeout: Some(prost_types::Duration::default()),
                     ..BroadcastRequest::default()
                 };
-                // What is not sent is not heard, and shows in the number.
+                // An unsent broadcast is missing from the deliveries, and shows in their number.
                 timeout(STUCK, sender.broadcast(request)).await.ok();
                 most = most.max(daemon.memory());
             }
             most
         };
-        let (deliveries, most) = tokio::join!(hears, sends);
+        let (deliveries, most) = tokio::join!(receiving, sending);
         let calls = tasks.join_next().await.unwrap().unwrap();
         (calls, deliveries, most)
     }

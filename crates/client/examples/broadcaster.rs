@@ -1,5 +1,5 @@
-//! Broadcasts `hi` on the channel `menu` and prints the responses of a second, one JSON document a
-//! line.
+//! Broadcasts `hi` on the channel `menu` and prints the responses of one second, one JSON document
+//! a line.
 
 use std::error::Error;
 use std::time::Duration;

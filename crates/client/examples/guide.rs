@@ -1,6 +1,6 @@
-//! The operations of the vendor's guide, one after the other: broadcast with responses, listen,
-//! respond, cancel, contexts, an identity of its own, a device and its update, an experience
-//! changed in place, data. It ends by itself, and fails where something is not as the guide says.
+//! The operations of the vendor's guide, in sequence: broadcast with responses, listen, respond,
+//! cancel, contexts, an identity of its own, a device and its update, an experience changed in
+//! place, data. The program ends by itself, and fails if a result differs from the guide.
 //!
 //! It needs a daemon: `expd serve --embedded`.
 
@@ -26,7 +26,7 @@ async fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// The next broadcast within five seconds; a gap is told and passed over.
+/// The next broadcast within five seconds; gaps are printed and skipped.
 async fn next(listener: &mut Listener) -> Outcome<ReceivedBroadcast> {
     loop {
         match listener.wait(5 * SECOND).await? {
@@ -84,7 +84,7 @@ async fn device_and_its_update(exp: &Exp) -> Outcome<()> {
         .devices()
         .create(json!({"name": "my_sweet_device"}))
         .await?;
-    // EXP tells the secret once.
+    // EXP reveals the secret only in this response.
     let secret = device.document.get("secret").and_then(|it| it.as_str());
     let secret = secret.unwrap_or_default().to_owned();
     let mut updates = device.system_channel().listen("update").await?;
@@ -93,7 +93,7 @@ async fn device_and_its_update(exp: &Exp) -> Outcome<()> {
     next(&mut updates).await?;
     println!("the device was updated");
 
-    // The device is somebody on the network: an identity of this program's own.
+    // The device can log in: an identity of this program's own.
     let own = Exp::options().device(device.uuid(), secret).start().await?;
     let mut listener = own.channel("my_channel").listen("my_event").await?;
     exp.channel("my_channel")

@@ -62,7 +62,7 @@ async fn hear(socket: &str, channel: &str, resume: Option<Position>) -> Result<(
     Ok(())
 }
 
-/// Waits for a daemon and a network that are not there yet; from then on, the listener does.
+/// Waits for the daemon and the network to appear; afterwards the listener reconnects by itself.
 async fn open(
     socket: &str,
     channel: &str,

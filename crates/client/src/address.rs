@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// Beginning of an address that is no path.
+/// Prefix of an address that is not a path.
 const SCHEME: &str = "http://";
 
-/// Address of a daemon.
+/// The daemon's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
     /// The path of a Unix socket.
@@ -16,7 +16,7 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    /// Reads the address that stands in place of a path.
+    /// Parses an address that is given in place of a path.
     pub(crate) fn of(path: &Path) -> Result<Self, NotLoopback> {
         let Some(address) = path.to_str().and_then(|text| text.strip_prefix(SCHEME)) else {
             return Ok(Self::Unix(path.to_owned()));
@@ -34,10 +34,10 @@ impl Address {
     }
 }
 
-/// An address of another machine, or none.
+/// Address of another machine, or not an address.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{} is no loopback address of a daemon, and its token goes to no other; write it as in http://127.0.0.1:9100",
+    "{} is not a loopback address, and the token is sent to no other; write it as in http://127.0.0.1:9100",
     address.display()
 )]
 pub(crate) struct NotLoopback {
@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(Address::of(path).unwrap(), Address::Unix(path.to_owned()));
         for elsewhere in ["http://10.0.0.1:9100", "http://exp.example:1", "http://"] {
             let refused = Address::of(Path::new(elsewhere)).unwrap_err().to_string();
-            assert!(refused.contains("no loopback address"), "{refused}");
+            assert!(refused.contains("not a loopback address"), "{refused}");
         }
     }
 }

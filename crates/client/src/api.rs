@@ -14,7 +14,7 @@ impl Exp {
     /// Sends a GET to EXP's API: `exp.get("/api/devices", [("name", "lobby")])`.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it; otherwise [`ClientError::fate`] tells more.
+    /// [`ClientError::Api`] if EXP refuses it; otherwise see [`ClientError::fate`].
     pub async fn get(&self, path: &str, query: impl Into<Query>) -> Result<Payload, ClientError> {
         self.call("GET", path, query.into(), None).await
     }
@@ -58,8 +58,8 @@ impl Exp {
         self.call("DELETE", path, Query::new(), None).await
     }
 
-    /// Sends a request. An answer without a document is `null`; one that is no success or no JSON
-    /// is an error.
+    /// Sends a request. A response without a document is `null`; one with an error status or
+    /// without JSON is an error.
     pub(crate) async fn call(
         &self,
         method: &str,
@@ -93,7 +93,7 @@ impl Exp {
         Ok(payload)
     }
 
-    /// The same, where a 404 means that there is none.
+    /// As [`call`](Self::call), with `None` for a 404.
     pub(crate) async fn call_for_one(&self, path: &str) -> Result<Option<Payload>, ClientError> {
         match self.call("GET", path, Query::new(), None).await {
             Ok(payload) if payload.as_str() == "null" => Ok(None),

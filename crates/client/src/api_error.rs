@@ -1,19 +1,19 @@
-//! EXP's refusal of a call of its HTTP API.
+//! EXP's refusal of a call to its HTTP API.
 
 use std::fmt;
 
 use expd_domain::{Payload, Quoted};
 
-/// EXP's refusal of a call of its API.
+/// EXP's refusal of a call to its API.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ApiError {
     /// The HTTP status.
     pub status: u32,
-    /// A short name for programs; empty where EXP gives none.
+    /// A short name for programs; empty if EXP sends none.
     pub code: String,
-    /// A sentence for people; empty where EXP gives none.
+    /// A sentence for people; empty if EXP sends none.
     pub message: String,
-    /// The whole answer.
+    /// The whole response.
     pub payload: Payload,
     /// The call.
     pub call: String,

@@ -1,4 +1,4 @@
-//! Broadcasts, sent at once or when there is a connection.
+//! Broadcasts, sent at once or once there is a connection.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use expd_domain::{Channel, DEFAULT_BROADCAST_TIMEOUT, Payload, ROUND_TRIP_ALLOWA
 use expd_proto as proto;
 
 impl Client {
-    /// Sends an event, and returns the responses of the time `timeout` (100 ms when not given).
-    /// While the instance is offline, the broadcast is refused.
+    /// Sends an event, and returns the responses within `timeout` (default: 100 ms). While the
+    /// instance is offline, the broadcast is refused.
     ///
     /// # Errors
     /// [`ClientError::fate`] tells whether the event was sent.
@@ -28,7 +28,7 @@ impl Client {
     }
 
     /// Sends an event as [`broadcast`](Self::broadcast) does; while the instance is offline, waits
-    /// for the connection up to `wait` (at most an hour), and then sends once.
+    /// for the connection for up to `wait` (at most an hour), and then sends once.
     ///
     /// # Errors
     /// [`ClientError::fate`] tells whether the event was sent.
@@ -44,7 +44,7 @@ impl Client {
         let event = (channel, name, payload);
         let message = to_wire(instance, event, timeout, true)?;
         let mut request = tonic::Request::new(message);
-        // The daemon subtracts this much from the deadline, and waits for the rest.
+        // The daemon reserves this much of the deadline, and waits for the rest.
         let reserved = timeout.unwrap_or(DEFAULT_BROADCAST_TIMEOUT) + ROUND_TRIP_ALLOWANCE;
         request.set_timeout(wait.saturating_add(reserved));
         self.send(request).await

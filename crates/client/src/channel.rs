@@ -1,4 +1,4 @@
-//! A channel of an identity: broadcast, and what a broadcast waits for.
+//! A channel of an identity, and broadcasts on it.
 
 use std::future::IntoFuture;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use expd_domain::{Channel, Payload};
 use crate::error::ClientError;
 use crate::exp::Exp;
 
-/// Boxed future of a call that is built first.
+/// Boxed future of a call that is built before it is awaited.
 pub(crate) type Call<'a, T> = Pin<Box<dyn Future<Output = Result<T, ClientError>> + Send + 'a>>;
 
 /// A channel of an identity.
@@ -20,7 +20,7 @@ pub struct ChannelHandle {
 }
 
 impl Exp {
-    /// A channel, by its name or with its flags: `exp.channel("menu")`,
+    /// A channel, by its name or with flags: `exp.channel("menu")`,
     /// `exp.channel(Channel::new("menu").consumer())`.
     pub fn channel(&self, channel: impl Into<Channel>) -> ChannelHandle {
         ChannelHandle {
@@ -68,12 +68,12 @@ impl ChannelHandle {
         }
     }
 
-    /// Asks the devices of the channel to launch an app: a broadcast named `fling`.
+    /// Asks the channel's devices to launch an app: a broadcast named `fling`.
     pub fn fling(&self, payload: impl Into<Payload>) -> SendBroadcast<'_> {
         self.broadcast("fling", payload)
     }
 
-    /// Asks the devices of the channel to show which they are: a broadcast named `identify`.
+    /// Asks the channel's devices to identify themselves on screen: a broadcast named `identify`.
     pub fn identify(&self) -> SendBroadcast<'_> {
         self.broadcast("identify", Payload::null())
     }
@@ -91,14 +91,14 @@ pub struct SendBroadcast<'a> {
 }
 
 impl SendBroadcast<'_> {
-    /// Time for which responses are collected. 100 ms where not given, at most an hour.
+    /// Time for which responses are collected. Default: 100 ms; at most an hour.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// While the instance is offline, waits for the connection up to `wait`, and then sends once,
-    /// in place of being refused.
+    /// While the instance is offline, waits for the connection for up to `wait`, and then sends
+    /// once. Without this, the broadcast is refused.
     pub fn when_connected(mut self, wait: Duration) -> Self {
         self.wait = Some(wait);
         self

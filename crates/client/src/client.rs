@@ -1,4 +1,4 @@
-//! The connection to the daemon, and the calls over it.
+//! The connection to the daemon, and calls over it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,46 +32,46 @@ use crate::socket_path::{SocketEnvironment, SocketPath};
 use crate::status::{Identity, LinkEvent, Pages, Status};
 use crate::transport::{Transport, token_from_environment};
 
-/// Size of the largest message that the daemon may send: the largest payload with its envelope, or
-/// many responses.
+/// Maximum size of a message from the daemon: the largest payload with its envelope, or many
+/// responses.
 const MAX_MESSAGE_BYTES: usize = 20 << 20;
 
 /// Flow-control window of a stream. Larger than HTTP/2's 64 KiB, so that the daemon can write whole
 /// batches.
 const STREAM_WINDOW: u32 = 1 << 20;
 
-/// Flow-control window of a stream among many, whose programs may be slow: no more than this waits
-/// in the program and not in the daemon's log.
+/// Flow-control window of each of many streams, whose programs may be slow: at most this much waits
+/// in the program instead of the daemon's log.
 const SMALL_STREAM_WINDOW: u32 = 128 << 10;
 
-/// Flow-control window of the connection, for all its streams together. It bounds nothing that the
-/// streams' own windows do not: streams that nobody reads must not hold up the others.
+/// Flow-control window of the connection, for all its streams together. It limits nothing beyond
+/// the streams' own windows: unread streams must not block the others.
 const CONNECTION_WINDOW: u32 = 1 << 30;
 
-/// Limit of the time to connect. A live daemon takes well under a millisecond.
+/// Timeout of connecting. A live daemon takes well under a millisecond.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Limit of the time for calls that the daemon answers from memory.
+/// Timeout of calls that the daemon answers from memory.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Limit of the time for a reload, which follows those that were asked for before.
+/// Timeout of a reload, which waits for earlier reloads.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A connection to the daemon. Clones share it. A call that finds it closed opens it again.
+/// A connection to the daemon. Clones share it. A call reopens it if it is closed.
 #[derive(Clone, Debug)]
 pub struct Client {
     transport: Transport,
     path: PathBuf,
 }
 
-/// EXP's answer to an API request, also where it refuses the request.
+/// EXP's response to an API request, including refusals.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ApiAnswer {
     /// The HTTP status, below 500.
     pub status: u32,
-    /// The answer's JSON; absent where it had no body, or one that is no JSON.
+    /// The response's JSON; `None` if it had no body, or a body that is not JSON.
     pub body: Option<Payload>,
-    /// The bytes of a body that is no JSON; empty otherwise.
+    /// The bytes of a body that is not JSON; empty otherwise.
     pub raw: Bytes,
     /// The `Content-Type` of `raw`.
     pub content_type: String,
@@ -80,12 +80,13 @@ pub struct ApiAnswer {
 impl Client {
     /// Connects to the daemon at `socket`, or at the default path ([`SocketPath::default_in`]).
     ///
-    /// In place of a path may stand the daemon's loopback address, as in `http://127.0.0.1:9100`.
-    /// Calls then bring the token in the file `EXPD_TOKEN_FILE`, else in `EXPD_TOKEN`.
+    /// The daemon's loopback address may be given in place of a path, as in
+    /// `http://127.0.0.1:9100`. Calls then send the token in the file `EXPD_TOKEN_FILE`, else in
+    /// `EXPD_TOKEN`.
     ///
     /// # Errors
-    /// [`ClientError::NotReachable`], or [`ClientError::UnsafeFolder`] where somebody else could
-    /// pose as the daemon; [`ClientError::Request`] for an address that is none.
+    /// [`ClientError::NotReachable`]; [`ClientError::UnsafeFolder`] if another user could pose as
+    /// the daemon; [`ClientError::Request`] for an invalid address.
     pub async fn connect(socket: Option<PathBuf>) -> Result<Self, ClientError> {
         Self::connect_with(socket, STREAM_WINDOW).await
     }
@@ -104,7 +105,7 @@ impl Client {
         };
         socket.check_folder()?;
         let path = socket.path;
-        // The authority; HTTP/2 servers refuse a socket's path there.
+        // Used as the authority: HTTP/2 servers refuse a socket's path there.
         let endpoint = Endpoint::from_static("http://localhost")
             .connect_timeout(CONNECT_TIMEOUT)
             .initial_stream_window_size(window)
@@ -139,7 +140,7 @@ impl Client {
     }
 
     /// Opens a stream of a channel's events. It ends with an error;
-    /// [`ResumingListener`](crate::ResumingListener) reconnects after those that are transient.
+    /// [`ResumingListener`](crate::ResumingListener) reconnects after transient ones.
     pub async fn listen(&self, listen: &Listen) -> Result<EventStream, ClientError> {
         let answer = self.network().listen(listen.to_wire()?).await;
         Ok(EventStream {
@@ -148,7 +149,7 @@ impl Client {
         })
     }
 
-    /// Answers a broadcast that a listener received.
+    /// Responds to a broadcast that a listener received.
     pub async fn respond(
         &self,
         instance: &str,
@@ -174,7 +175,7 @@ impl Client {
         Ok(self.message_of("Network.OpenListener", answer)?.listener_id)
     }
 
-    /// Takes the next event of an opened listener, waiting for it up to `wait`. Where the answer
+    /// Takes the next event of an opened listener, waiting for it for up to `wait`. If the response
     /// does not arrive, the event is lost; [`PullListener::next`](crate::PullListener::next)
     /// acknowledges events instead.
     pub async fn next(
@@ -239,7 +240,7 @@ impl Client {
         })
     }
 
-    /// Gets content of any size, from the byte at `offset` on: the answer to a GET of `path` with
+    /// Gets content of any size, from the byte at `offset` on: the response to a GET of `path` with
     /// the daemon's session. Any status but a success is an error.
     pub async fn fetch(
         &self,
@@ -258,8 +259,8 @@ impl Client {
         Content::new(self.message_of("Api.Fetch", answer)?, self.path.clone()).await
     }
 
-    /// URL from which a page or a player loads content by itself. It carries a token: whoever has
-    /// it may read content. `path` is that of the content's document, or begins with `/api/`.
+    /// URL from which a page or a player loads content by itself. It contains a token: anyone who
+    /// has it may read content. `path` is the content's path, or begins with `/api/`.
     pub async fn content_url(
         &self,
         instance: &str,
@@ -275,7 +276,7 @@ impl Client {
         Ok(self.message_of("Api.GetContentUrl", answer)?.url)
     }
 
-    /// Identity that an instance is logged in as.
+    /// The identity that an instance is logged in as.
     pub async fn identity(&self, instance: &str) -> Result<Identity, ClientError> {
         let mut request = tonic::Request::new(proto::GetIdentityRequest {
             instance: instance.to_owned(),
@@ -285,8 +286,8 @@ impl Client {
         Identity::from_wire(self.message_of("Api.GetIdentity", answer)?)
     }
 
-    /// State of the daemon. Up to some thousand channels and listeners it fits on one page and
-    /// shows one moment; larger ones are read page by page.
+    /// State of the daemon. Up to some thousand channels and listeners fit on one page, which is a
+    /// snapshot; larger states are read page by page.
     pub async fn status(&self) -> Result<Status, ClientError> {
         let mut pages = Pages::default();
         let mut page_token = String::new();
@@ -310,7 +311,7 @@ impl Client {
         }
     }
 
-    /// Asks whether the daemon's access rules allow something, and which rule decides.
+    /// Asks whether the daemon's access rules allow an action, and which rule decides.
     pub async fn explain(&self, question: &Explain) -> Result<Explanation, ClientError> {
         let mut request = tonic::Request::new(question.to_wire());
         request.set_timeout(ANSWER_TIMEOUT);
@@ -319,12 +320,12 @@ impl Client {
         Ok(Explanation::from_wire(answer))
     }
 
-    /// Has the daemon read its settings again, and waits until they apply. Returns the changed keys
-    /// that need a restart of the daemon.
+    /// Makes the daemon read its settings again, and waits until they apply. Returns the changed
+    /// keys that need a restart of the daemon.
     ///
     /// # Errors
-    /// The settings have mistakes, and everything stays as it was; or this user may not ask for it:
-    /// root and the daemon's own user may.
+    /// The settings have mistakes, and nothing changed; or this user may not reload: only root and
+    /// the daemon's own user may.
     pub async fn reload(&self) -> Result<Vec<String>, ClientError> {
         let mut request = tonic::Request::new(proto::ReloadRequest {});
         request.set_timeout(RELOAD_TIMEOUT);
@@ -332,7 +333,7 @@ impl Client {
         Ok(self.message_of("Daemon.Reload", answer)?.needs_restart)
     }
 
-    /// Stream of the state of every link: the present state first, then each change.
+    /// Stream of the states of all links: the current states first, then each change.
     pub async fn watch_status(
         &self,
     ) -> Result<impl Stream<Item = Result<LinkEvent, ClientError>> + Send + use<>, ClientError>
@@ -356,8 +357,8 @@ impl Client {
         }))
     }
 
-    /// Runs an identity as one more instance of the daemon, until the returned stream is dropped.
-    /// Calls may name it once this has returned.
+    /// Runs an identity as an additional instance of the daemon, until the returned stream is
+    /// dropped. Calls may name it once this has returned.
     pub async fn run_instance(&self, run: &RunInstance) -> Result<RunningInstance, ClientError> {
         let answer = self.daemon().run_instance(run.to_wire()).await;
         Ok(RunningInstance {
@@ -420,7 +421,7 @@ impl Stream for EventStream {
                     &status,
                 ))),
             };
-            // An event of a kind that a newer daemon knows is nothing to this version.
+            // An event of a newer daemon's kind is skipped.
             if let Some(event) = event {
                 return Poll::Ready(Some(event));
             }

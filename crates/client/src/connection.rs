@@ -1,7 +1,7 @@
-//! The connection to the daemon's socket, which knows the daemon's refusal when it meets it.
+//! The connection to the daemon's socket, which recognizes the daemon's refusal.
 //!
 //! A daemon that refuses a connection says why in a GOAWAY frame, and closes. The HTTP/2 library
-//! would fail at its own first words, to a socket that is closed, before it has read the reason.
+//! would fail at its own first write, to a closed socket, before it has read the reason.
 
 use std::io;
 use std::pin::Pin;
@@ -22,19 +22,19 @@ const GOAWAY: u8 = 0x7;
 /// A GOAWAY's last stream and error code, before its debug data (RFC 9113, section 6.8).
 const FIXED: usize = 8;
 
-/// The most that is read of a refusal.
+/// Maximum size of a refusal that is read.
 const LONGEST: usize = 1 << 10;
 
-/// The daemon's reason to refuse the connection.
+/// The daemon's reason for refusing the connection.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct RefusedByDaemon(String);
 
-/// A connection. A refusal comes out of it as an I/O error that holds [`RefusedByDaemon`].
+/// A connection. A refusal surfaces as an I/O error that holds [`RefusedByDaemon`].
 #[derive(Debug)]
 pub(super) struct DaemonStream {
     stream: Socket,
-    /// The daemon's first words are over: a refusal would have been among them.
+    /// The daemon's first bytes were read, and were not a refusal.
     is_accepted: bool,
 }
 
@@ -44,7 +44,7 @@ enum Socket {
     Tcp(TcpStream),
 }
 
-/// Calls a method of the socket, of either kind.
+/// Calls a method on either kind of socket.
 macro_rules! of_either {
     ($socket:expr, $stream:ident => $call:expr) => {
         match $socket {
@@ -71,13 +71,13 @@ impl DaemonStream {
         })
     }
 
-    /// The refusal that made an error of writing, where there is one to be read.
+    /// The refusal that caused a write error, if one can be read.
     fn refusal_behind(&self, error: io::Error) -> io::Error {
         if self.is_accepted {
             return error;
         }
         let mut came = [0; LONGEST];
-        // Past the runtime's notion of readiness, which may be older than the refusal.
+        // Bypasses the runtime's readiness, which may be older than the refusal.
         let received = of_either!(&self.stream, stream => rustix::net::recv(stream, &mut came, RecvFlags::DONTWAIT));
         match received {
             Ok((length, _)) => refusal(came.get(..length).unwrap_or_default()).unwrap_or(error),
@@ -144,7 +144,7 @@ impl AsyncWrite for DaemonStream {
     }
 }
 
-/// The refusal that a daemon's first words are: SETTINGS, and GOAWAY with a reason, all written at
+/// Parses the daemon's first bytes as a refusal: SETTINGS, and GOAWAY with a reason, written at
 /// once.
 fn refusal(came: &[u8]) -> Option<io::Error> {
     let (kind, _, rest) = frame(came)?;
@@ -158,7 +158,7 @@ fn refusal(came: &[u8]) -> Option<io::Error> {
     Some(io::Error::new(io::ErrorKind::ConnectionRefused, refused))
 }
 
-/// The kind and payload of the first frame, and what follows it.
+/// Type and payload of the first frame, and the bytes after it.
 fn frame(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&[a, b, c, kind, ..], rest) = bytes.split_first_chunk::<HEAD>()?;
     let length = u32::from_be_bytes([0, a, b, c]);

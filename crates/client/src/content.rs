@@ -1,4 +1,4 @@
-//! Content that is read piece by piece.
+//! Content, read in chunks.
 
 use std::path::PathBuf;
 
@@ -12,23 +12,23 @@ use crate::error::ClientError;
 
 const CALL: &str = "Api.Fetch";
 
-/// Facts about content.
+/// Metadata of content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContentHead {
-    /// `Content-Type`; empty where EXP names none.
+    /// `Content-Type`; empty if EXP sends none.
     pub content_type: String,
-    /// Size of the whole content in bytes, where EXP tells it.
+    /// Size of the whole content in bytes, if EXP reports it.
     pub size: Option<u64>,
-    /// Position of the first byte that follows.
+    /// Offset of the first byte that [`Content::next`] returns.
     pub offset: u64,
-    /// `ETag`, which changes with the content; empty where EXP names none.
+    /// `ETag`, which changes with the content; empty if EXP sends none.
     pub etag: String,
 }
 
-/// Content on its way. Dropping it ends the call.
+/// Content that is being received. Dropping it cancels the call.
 #[derive(Debug)]
 pub struct Content {
-    /// Facts about it.
+    /// Metadata of the content.
     pub head: ContentHead,
     chunks: Streaming<proto::FetchChunk>,
     path: PathBuf,
@@ -56,11 +56,11 @@ impl Content {
         })
     }
 
-    /// The next bytes, in pieces of any length; none at the end. After an error, another
-    /// [`Client::fetch`](crate::Client::fetch) goes on at the offset that was reached.
+    /// The next chunk, of any length; `None` at the end. After an error, another
+    /// [`Client::fetch`](crate::Client::fetch) can continue at the offset that was reached.
     ///
     /// # Errors
-    /// The content broke off.
+    /// The transfer broke off.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
         let next = self.chunks.message().await;
         let next = next.map_err(|status| ClientError::from_status(&self.path, CALL, &status))?;

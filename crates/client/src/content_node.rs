@@ -14,21 +14,22 @@ use crate::resource::{Found, Resource};
 pub type ContentNode = Resource<kind::Content>;
 
 impl ContentNode {
-    /// Its `path`; empty for a folder without one.
+    /// The content's `path`; empty for a folder without one.
     pub fn content_path(&self) -> &str {
         let path = self.document.get("path").and_then(Value::as_str);
         path.unwrap_or_default()
     }
 
-    /// URL from which a page or a player loads it by itself. Whoever has it may read content.
+    /// URL from which a page or a player loads the content by itself. Anyone who has it may read
+    /// content.
     ///
     /// # Errors
-    /// The daemon has not logged in yet, or the network gives no such URLs.
+    /// The daemon has not logged in yet, or the network issues no such URLs.
     pub async fn url(&self) -> Result<String, ClientError> {
         self.variant_url("").await
     }
 
-    /// True where it has this variant.
+    /// True if the content has this variant.
     pub fn has_variant(&self, name: &str) -> bool {
         let variants = self.document.get("variants").and_then(Value::as_array);
         let mut names = variants
@@ -50,7 +51,7 @@ impl ContentNode {
             .await
     }
 
-    /// Its bytes, read piece by piece.
+    /// The content's bytes, read in chunks.
     ///
     /// # Errors
     /// The network does not deliver it.
@@ -65,7 +66,7 @@ impl ContentNode {
     /// The content in this folder.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it.
+    /// [`ClientError::Api`] if EXP refuses it.
     pub async fn children(
         &self,
         query: impl Into<Query>,

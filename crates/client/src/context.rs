@@ -1,4 +1,4 @@
-//! Contexts: names under which the listeners of a process end together.
+//! Contexts: names of groups of listeners that end together, within a process.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use rand::RngExt as _;
 use tokio::sync::watch;
 
-/// The contexts in use; as many as handles and listeners hold, since those that are gone leave with
-/// the next that comes.
+/// Contexts in use. Handles and listeners own them; dead entries are removed when the next one is
+/// added.
 static CONTEXTS: Mutex<BTreeMap<String, Weak<Context>>> = Mutex::new(BTreeMap::new());
 
 /// A context. All handles of one name share it.
@@ -18,9 +18,9 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// The context of a name, shared with whoever has it already.
+    /// The context with this name, shared with its other users.
     pub(crate) fn named(name: &str) -> Arc<Self> {
-        // A panic elsewhere leaves the map whole.
+        // A panic elsewhere leaves the map consistent.
         let mut contexts = CONTEXTS.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(context) = contexts.get(name).and_then(Weak::upgrade) {
             return context;
@@ -34,13 +34,12 @@ impl Context {
         context
     }
 
-    /// A context that nobody else has.
+    /// A context that is shared with nobody.
     pub(crate) fn unnamed() -> Arc<Self> {
         Self::named(&format!("{:016x}", rand::rng().random::<u64>()))
     }
 
-    /// Name by which the daemon lists the listeners. It tells processes apart, since a context is
-    /// one process's own.
+    /// The context's name in the daemon. It is unique to this process, since a context is.
     pub(crate) fn name_in_daemon(&self) -> String {
         format!("{}@{}", self.name, std::process::id())
     }

@@ -12,7 +12,7 @@ use crate::resource::{Document, Found, found, object};
 
 const PATH: &str = "/api/data";
 
-/// Group of a data item that names none.
+/// Group of a data item without an explicit one.
 pub const DEFAULT_GROUP: &str = "default";
 
 /// All data items.
@@ -42,10 +42,10 @@ impl Exp {
 }
 
 impl DataItems {
-    /// The item of this group and key; none where there is no such one.
+    /// The item of this group and key; `None` if there is none.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it.
+    /// [`ClientError::Api`] if EXP refuses it.
     pub async fn get(&self, group: &str, key: &str) -> Result<Option<Data>, ClientError> {
         let answer = self.0.call_for_one(&path_of(group, key)).await?;
         answer
@@ -53,10 +53,10 @@ impl DataItems {
             .transpose()
     }
 
-    /// Those that match, of all groups.
+    /// The matching items of all groups.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it.
+    /// [`ClientError::Api`] if EXP refuses it.
     pub async fn find(&self, query: impl Into<Query>) -> Result<Found<Data>, ClientError> {
         let answer = self.0.get(PATH, query).await?;
         found(&answer, |document| {
@@ -71,10 +71,10 @@ impl DataItems {
         })
     }
 
-    /// Creates an item, in place of one that has the group and key.
+    /// Creates an item, replacing any with the same group and key.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it.
+    /// [`ClientError::Api`] if EXP refuses it.
     pub async fn create(
         &self,
         group: &str,
@@ -88,7 +88,7 @@ impl DataItems {
     /// Deletes the item of this group and key.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it, and where there is none.
+    /// [`ClientError::Api`] if EXP refuses it, or there is none.
     pub async fn delete(&self, group: &str, key: &str) -> Result<(), ClientError> {
         self.0.delete(&path_of(group, key)).await.map(drop)
     }
@@ -115,7 +115,7 @@ impl Data {
         &self.key
     }
 
-    /// Its document, as EXP had it last.
+    /// Its document, as EXP last sent it.
     pub fn document(&self) -> &Document {
         &self.document
     }
@@ -123,16 +123,16 @@ impl Data {
     /// Saves the value.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it.
+    /// [`ClientError::Api`] if EXP refuses it.
     pub async fn save(&mut self) -> Result<(), ClientError> {
         let answer = self.exp.put(&self.path(), self.value.clone()).await?;
         self.take(&answer)
     }
 
-    /// Reads it again; a change that was not saved is gone.
+    /// Reads the item again; unsaved changes are lost.
     ///
     /// # Errors
-    /// [`ClientError::Api`] with status 404 where it is gone.
+    /// [`ClientError::Api`] with status 404 if it is gone.
     pub async fn refresh(&mut self) -> Result<(), ClientError> {
         let answer = self.exp.get(&self.path(), ()).await?;
         self.take(&answer)
@@ -141,7 +141,7 @@ impl Data {
     /// Deletes it at EXP.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it.
+    /// [`ClientError::Api`] if EXP refuses it.
     pub async fn delete(&self) -> Result<(), ClientError> {
         self.exp.delete(&self.path()).await.map(drop)
     }

@@ -1,4 +1,4 @@
-//! Errors of calls, and the one place where a gRPC status becomes an error.
+//! Errors of calls, and the only conversion of a gRPC status into an error.
 
 use std::error::Error;
 use std::fmt;
@@ -19,16 +19,16 @@ use crate::socket_path::UnsafeFolder;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// No daemon answers at the socket. The call was not carried out.
+    /// No daemon listens on the socket. The call was not carried out.
     #[error("no daemon answers at {}: {reason}; {remedy}", path.display())]
     NotReachable {
         /// The socket.
         path: PathBuf,
-        /// The fault.
+        /// The cause.
         reason: String,
-        /// Advice for the operator.
+        /// Remedy for the operator.
         remedy: &'static str,
-        /// True where this user may not open the socket, which waiting does not change.
+        /// True if this user may not open the socket, which waiting does not change.
         denied: bool,
     },
     /// The socket's folder is not safe to use.
@@ -42,19 +42,19 @@ pub enum ClientError {
     ConnectionLost {
         /// The socket.
         path: PathBuf,
-        /// The fault.
+        /// The cause.
         reason: String,
     },
-    /// The daemon answered with an error.
+    /// The daemon responded with an error.
     #[error(transparent)]
     Refused(#[from] Box<Refusal>),
-    /// The daemon did not answer in time.
+    /// The daemon did not respond in time.
     #[error("the daemon at {} did not answer in time; its log may tell why", path.display())]
     TimedOut {
         /// The socket.
         path: PathBuf,
     },
-    /// The answer does not follow the contract as this version of the client knows it.
+    /// The response does not follow the contract as this version of the client knows it.
     #[error(
         "the daemon's answer cannot be understood: {0}; \
          does it have another version than this program?"
@@ -76,43 +76,43 @@ pub enum ClientError {
     /// The request cannot be expressed in the contract. Nothing was sent.
     #[error("{0}")]
     Request(String),
-    /// EXP refused a call of its API.
+    /// EXP refused a call to its API.
     #[error(transparent)]
     Api(Box<ApiError>),
     /// The network did not confirm a channel in time; the listener was not opened.
     #[error(
-        "EXP did not confirm channel {channel} within {}; is the daemon online? `expd status` tells",
+        "EXP did not confirm channel {channel} within {}; is the daemon online? See `expd status`",
         humantime::format_duration(*timeout)
     )]
     NotConfirmed {
         /// The channel.
         channel: Box<Channel>,
-        /// The wait.
+        /// The timeout.
         timeout: Duration,
     },
     /// The identity was stopped by this program ([`Exp::stop`](crate::Exp::stop)).
     #[error("this identity was stopped; start another one")]
     Stopped,
-    /// An identity of this program's own ended by itself, for good.
+    /// This program's own identity ended by itself, for good.
     #[error("this program's identity has ended: {0}")]
     Ended(String),
 }
 
-/// An error that the daemon answered with.
+/// An error that the daemon responded with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The gRPC status code.
     pub code: Code,
-    /// The fault and the remedy, for people.
+    /// The cause and the remedy, for people.
     pub message: String,
     /// The daemon's reason in one word for programs (`google.rpc.ErrorInfo`), as `OFFLINE` or
-    /// `STOPPING`. None where EXP refused the call, or the daemon names none.
+    /// `STOPPING`. None if EXP refused the call, or the daemon names none.
     pub reason: Option<String>,
-    /// EXP's own error, where EXP refused the call.
+    /// EXP's own error, if EXP refused the call.
     pub exp: Option<ExpError>,
-    /// Pause after which another try makes sense, where the daemon knows one.
+    /// Time after which another attempt makes sense, if the daemon knows it.
     pub retry_after: Option<Duration>,
-    /// Outcome of the call, where the daemon names it.
+    /// Outcome of the call, if the daemon reports it.
     pub fate: Option<Fate>,
 }
 
@@ -142,7 +142,7 @@ impl fmt::Display for Refusal {
             }
         }
         if let Some(wait) = self.retry_after {
-            // Microseconds tell a reader nothing.
+            // Microseconds are of no use to a reader.
             let wait = Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
             write!(f, "; try again in {}", humantime::format_duration(wait))?;
         }
@@ -153,7 +153,7 @@ impl fmt::Display for Refusal {
 impl Error for Refusal {}
 
 impl ClientError {
-    /// True where a listener may reconnect: the daemon is stopping, gone or cut off, and may come
+    /// True if a listener may reconnect: the daemon is stopping, gone or unreachable, and may come
     /// back.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -170,7 +170,7 @@ impl ClientError {
         }
     }
 
-    /// True where this user may not open the daemon's socket.
+    /// True if this user may not open the daemon's socket.
     pub fn is_denied(&self) -> bool {
         matches!(self, Self::NotReachable { denied: true, .. })
     }
@@ -183,7 +183,7 @@ impl ClientError {
         }
     }
 
-    /// Pause after which another try makes sense, where the daemon names one.
+    /// Time after which another attempt makes sense, if the daemon reports it.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused(refusal) => refusal.retry_after,
@@ -206,7 +206,7 @@ impl ClientError {
                 Fate::Unknown
             }
             Self::Refused(refusal) => refusal.fate.unwrap_or(match refusal.code {
-                // Also the codes of a daemon or a library that could not tell more.
+                // Also the codes of a daemon or a library that does not know the outcome.
                 Code::Cancelled
                 | Code::DeadlineExceeded
                 | Code::Internal
@@ -271,7 +271,7 @@ impl ClientError {
         }
     }
 
-    /// Converts a status. One without a source is the daemon's answer; one with a source was made
+    /// Converts a status. One without a source is the daemon's response; one with a source was made
     /// by this side's transport, for a connection that could not be opened or broke.
     pub(crate) fn from_status(path: &Path, call: &'static str, status: &tonic::Status) -> Self {
         if let Some(source) = status.source() {
@@ -330,7 +330,7 @@ impl ClientError {
     }
 }
 
-/// I/O error of connecting to the socket; the type marks it within the transport's own errors.
+/// I/O error of connecting to the socket; the type identifies it within the transport's own errors.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub(crate) struct ConnectFailed(pub(crate) io::Error);
@@ -358,7 +358,8 @@ fn never_left(error: &(dyn Error + 'static)) -> bool {
     })
 }
 
-/// The daemon's reason to refuse the connection, as `DaemonStream` hands it to the HTTP/2 library.
+/// The daemon's reason for refusing the connection, as `DaemonStream` hands it to the HTTP/2
+/// library.
 fn refusal(error: &(dyn Error + 'static)) -> Option<String> {
     chain(error).find_map(|error| {
         let io = error.downcast_ref::<io::Error>();
@@ -371,7 +372,7 @@ fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e 
     chain(error).find_map(|error| error.downcast_ref())
 }
 
-/// Message of the innermost error; the outer ones say no more than "transport error".
+/// Message of the innermost error; the outer ones only say "transport error".
 fn innermost(error: &(dyn Error + 'static)) -> String {
     chain(error)
         .last()

@@ -14,7 +14,7 @@ use crate::error::ClientError;
 use expd_domain::{BroadcastId, Channel, ChannelId, GapReason, Payload, SubscriptionState};
 use expd_proto as proto;
 
-/// An event of a stream.
+/// An event of a listener's stream.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ListenEvent {
     /// Position in the channel's log that the stream has reached with this event.
@@ -28,7 +28,7 @@ pub struct ListenEvent {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Event {
-    /// State of the subscription, first of all and at each change.
+    /// State of the subscription: the first event, and one at each change.
     Subscription(Subscription),
     /// A broadcast.
     Broadcast(Broadcast),
@@ -48,7 +48,7 @@ pub struct Subscription {
     pub channel_id: String,
     /// ID of the channel's log.
     pub log_id: String,
-    /// Beginning of the state.
+    /// Start of the state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
 }
@@ -57,14 +57,14 @@ pub struct Subscription {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Broadcast {
-    /// ID of the broadcast, which a response names.
+    /// ID of the broadcast, which a response quotes.
     pub id: BroadcastId,
     /// The event's name.
     pub name: String,
     /// The channel.
     #[serde(with = "ChannelFields")]
     pub channel: Channel,
-    /// ID of the channel, which a response names.
+    /// ID of the channel, which a response quotes.
     pub channel_id: ChannelId,
     /// The payload.
     pub payload: Payload,
@@ -79,10 +79,10 @@ pub struct Broadcast {
 pub struct Gap {
     /// The reason.
     pub reason: GapReason,
-    /// Number of missed events; `None` where it cannot be known.
+    /// Number of missed events; `None` if it is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missed: Option<u64>,
-    /// Beginning of the span; `None` where it is not known.
+    /// Start of the span; `None` if it is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Time>,
     /// End of the span.
@@ -124,23 +124,25 @@ pub(crate) struct ChannelFields {
 }
 
 impl ListenEvent {
-    /// Converts an event of the contract; none for one of a kind that this version does not know.
+    /// Converts an event of the contract; `None` for a kind that this version does not know.
     pub(crate) fn from_wire(event: proto::ListenEvent) -> Result<Option<Self>, ClientError> {
-        use proto::listen_event::Event as Wire;
+        use proto::listen_event;
         let kind = match event.event {
-            Some(Wire::Subscription(subscription)) => Event::Subscription(Subscription {
-                state: match subscription.state() {
-                    proto::subscription::State::Confirmed => SubscriptionState::Confirmed,
-                    // A state that this version does not know promises nothing.
-                    proto::subscription::State::Pending
-                    | proto::subscription::State::Unspecified => SubscriptionState::Pending,
-                },
-                listener_id: subscription.listener_id,
-                channel_id: subscription.channel_id,
-                log_id: subscription.log_id,
-                since: Time::from_wire(subscription.since),
-            }),
-            Some(Wire::Broadcast(broadcast)) => Event::Broadcast(Broadcast {
+            Some(listen_event::Event::Subscription(subscription)) => {
+                Event::Subscription(Subscription {
+                    state: match subscription.state() {
+                        proto::subscription::State::Confirmed => SubscriptionState::Confirmed,
+                        // A state that this version does not know counts as unconfirmed.
+                        proto::subscription::State::Pending
+                        | proto::subscription::State::Unspecified => SubscriptionState::Pending,
+                    },
+                    listener_id: subscription.listener_id,
+                    channel_id: subscription.channel_id,
+                    log_id: subscription.log_id,
+                    since: Time::from_wire(subscription.since),
+                })
+            }
+            Some(listen_event::Event::Broadcast(broadcast)) => Event::Broadcast(Broadcast {
                 id: BroadcastId::new(broadcast.id),
                 name: broadcast.name,
                 channel: channel_from_wire(broadcast.channel)?,
@@ -150,7 +152,7 @@ impl ListenEvent {
                     .map_or_else(|| Ok(Payload::null()), payload_from_wire)?,
                 received_at: Time::from_wire(broadcast.received_at),
             }),
-            Some(Wire::Gap(gap)) => Event::Gap(Gap {
+            Some(listen_event::Event::Gap(gap)) => Event::Gap(Gap {
                 reason: match gap.reason() {
                     proto::gap::Reason::Offline => GapReason::Offline,
                     proto::gap::Reason::Overflow => GapReason::Overflow,
@@ -203,7 +205,7 @@ mod tests {
 
     #[test]
     fn what_a_newer_daemon_says_is_passed_over_and_a_gap_is_told_all_the_same() {
-        use proto::listen_event::Event as Wire;
+        use proto::listen_event;
         let event = |event| proto::ListenEvent { sequence: 1, event };
         assert_eq!(ListenEvent::from_wire(event(None)).unwrap(), None);
 
@@ -212,7 +214,7 @@ mod tests {
             missed: 3,
             ..proto::Gap::default()
         };
-        let told = ListenEvent::from_wire(event(Some(Wire::Gap(gap)))).unwrap();
+        let told = ListenEvent::from_wire(event(Some(listen_event::Event::Gap(gap)))).unwrap();
         let Some(Event::Gap(gap)) = told.map(|told| told.event) else {
             panic!("a gap was not told");
         };
@@ -222,7 +224,9 @@ mod tests {
             state: 99,
             ..proto::Subscription::default()
         };
-        let told = ListenEvent::from_wire(event(Some(Wire::Subscription(subscription)))).unwrap();
+        let told =
+            ListenEvent::from_wire(event(Some(listen_event::Event::Subscription(subscription))))
+                .unwrap();
         let Some(Event::Subscription(it)) = told.map(|told| told.event) else {
             panic!("a subscription was not told");
         };

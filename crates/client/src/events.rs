@@ -17,65 +17,64 @@ use crate::exp::{Exp, is_connected};
 use crate::own::OwnEvent;
 use crate::status::{Identity, LinkEvent};
 
-/// Name that the daemon gives its default instance in events.
+/// Name of the daemon's default instance in events.
 const DEFAULT_INSTANCE: &str = "default";
 
-/// Longest pause before a new look at a daemon that is gone.
+/// Longest pause before another attempt to reach a daemon that is gone.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Bounds of the pause before a new look at the identity, which the daemon refreshes before it
-/// expires.
+/// Bounds of the pause between polls of the identity, which the daemon refreshes before it expires.
 const LOOKS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
 
-/// Limit of the time for the first state of a link.
+/// Timeout of the first state of a link.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Something that happened to an identity.
+/// A change of an identity's state.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum InstanceEvent {
     /// It logged in, or its login was renewed.
     Update(Box<Identity>),
-    /// It is connected: broadcasts are heard from now on. Never for an identity without a live
+    /// It is connected: broadcasts arrive from now on. Never sent for an identity without a live
     /// socket.
     Online,
-    /// It is not connected any more, or stopped. The reason is for people.
+    /// It is no longer connected, or was stopped. The reason is for people.
     Offline(String),
-    /// EXP refuses its credentials. The reason is for people; the daemon goes on trying, slowly.
+    /// EXP refuses its credentials. The reason is for people; the daemon continues to try, slowly.
     Error(String),
 }
 
-/// Events of an identity, the present state first. It runs no task: everything happens inside
+/// Events of an identity, the current state first. It runs no task: everything happens inside
 /// [`next`](Self::next).
 pub struct InstanceEvents {
     exp: Exp,
     source: Source,
     stopped: watch::Receiver<bool>,
-    /// Events to be given; at most three come of one change.
+    /// Events to be returned; one change causes at most three.
     queue: VecDeque<InstanceEvent>,
     told_online: Option<bool>,
     told_error: Option<String>,
     identity: Option<Identity>,
-    /// Next look at the identity.
+    /// Next poll of the identity.
     look_at: Option<Instant>,
     failures: u32,
     is_ended: bool,
 }
 
-/// Something that may come of an identity next.
+/// Input that may cause events.
 enum Change {
     Stopped,
     Link(OwnEvent),
-    /// It is time to look at the identity.
+    /// The identity is to be polled.
     Look,
 }
 
 type LinkEvents = Pin<Box<dyn Stream<Item = Result<LinkEvent, ClientError>> + Send>>;
 
 enum Source {
-    /// The daemon's watch of all links; none while it is gone, until the next try.
+    /// The daemon's watch of all links; `None` while the daemon is gone, until the next attempt.
     Daemon(Option<LinkEvents>, Instant),
-    /// The keeper of this program's own identity, and its first word.
+    /// The keeper of this program's own identity, and its first event.
     Own(Option<OwnEvent>, broadcast::Receiver<OwnEvent>),
 }
 
@@ -112,7 +111,7 @@ impl Exp {
     /// True while the identity is connected to EXP.
     ///
     /// # Errors
-    /// The daemon is not reachable, or does not show this program the state.
+    /// The daemon is not reachable, or does not let this program read the state.
     pub async fn is_connected(&self) -> Result<bool, ClientError> {
         let client = self.ready().await?;
         if let Some(own) = self.own() {
@@ -144,10 +143,10 @@ fn is_of(event: &LinkEvent, instance: &str) -> bool {
 }
 
 impl InstanceEvents {
-    /// Waits for the next event; none after [`Exp::stop`]. Dropped at any await, it loses nothing.
+    /// Waits for the next event; `None` after [`Exp::stop`]. Cancel-safe.
     ///
     /// # Errors
-    /// The daemon does not show this program the state (access rules).
+    /// The daemon does not let this program read the state (access rules).
     pub async fn next(&mut self) -> Result<Option<InstanceEvent>, ClientError> {
         loop {
             if let Some(event) = self.queue.pop_front() {
@@ -161,14 +160,14 @@ impl InstanceEvents {
                     self.go_offline_from_online("it was stopped");
                     self.is_ended = true;
                 }
-                Change::Link(OwnEvent::Link(event)) => self.take_in(event).await,
+                Change::Link(OwnEvent::Link(event)) => self.on_link_event(event).await,
                 Change::Link(OwnEvent::Lost(reason)) => self.go_offline(&reason),
                 Change::Look => self.look_at_identity().await,
             }
         }
     }
 
-    /// Waits for whatever comes first.
+    /// Waits for the first input.
     async fn change(&mut self) -> Result<Change, ClientError> {
         let look_at = self.look_at;
         let stopped = std::pin::pin!(self.stopped.wait_for(|stopped| *stopped));
@@ -186,7 +185,7 @@ impl InstanceEvents {
         })
     }
 
-    async fn take_in(&mut self, event: LinkEvent) {
+    async fn on_link_event(&mut self, event: LinkEvent) {
         let has_network = self.exp.own().is_none_or(|own| own.network);
         match event.state {
             LinkState::Online | LinkState::Pairing => {
@@ -223,11 +222,11 @@ impl InstanceEvents {
         }
     }
 
-    /// Asks for the identity, and tells it where the login is another one.
+    /// Polls the identity, and queues an event if the login is another one.
     async fn look_at_identity(&mut self) {
         let (shortest, longest) = LOOKS;
         let asked = self.exp.client().identity(self.exp.instance()).await;
-        // Where it cannot be told now, the next look or the next change of the link comes.
+        // After a failure, the next poll or the next change of the link follows.
         let Ok(identity) = asked else {
             self.look_at = Some(Instant::now() + shortest);
             return;
@@ -246,7 +245,7 @@ impl InstanceEvents {
 }
 
 impl Source {
-    /// The next change of the link. May be dropped at any await.
+    /// The next change of the link. Cancel-safe.
     async fn next(&mut self, exp: &Exp, failures: &mut u32) -> Result<OwnEvent, ClientError> {
         match self {
             Self::Own(first, following) => {
@@ -258,7 +257,7 @@ impl Source {
                         Ok(event) => return Ok(event),
                         // The newest states are kept.
                         Err(broadcast::error::RecvError::Lagged(_)) => {}
-                        // The keeper ended, and `stop` or the end was told.
+                        // The keeper ended; `stop` or the end has been reported.
                         Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
                     }
                 }
@@ -295,7 +294,7 @@ impl Source {
     }
 }
 
-/// The daemon is gone: when to try again. An error that lasts is the caller's.
+/// The daemon is gone: schedules the next attempt. A permanent error is returned.
 fn lost(
     error: ClientError,
     failures: &mut u32,

@@ -1,5 +1,4 @@
-//! One identity of EXP, as the vendor's guide knows it: started, used, cloned for a context,
-//! stopped.
+//! One identity of EXP, as in the vendor's guide: started, used, cloned for a context, stopped.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,8 +15,8 @@ use crate::own::OwnIdentity;
 use crate::run::{Credentials, RunInstance};
 use crate::status::{Identity, LinkEvent};
 
-/// Longest wait of a call for an identity of this program's own that is started again, as after a
-/// restart of the daemon.
+/// Longest time for which a call waits for this program's own identity to be started again, for
+/// example after a restart of the daemon.
 const READY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An identity of EXP: the daemon's, or one of this program's own. Clones are the same identity;
@@ -40,7 +39,7 @@ pub(crate) struct Shared {
     own: Option<OwnIdentity>,
 }
 
-/// Choice of the identity to start; the daemon's default one where nothing is chosen.
+/// Choice of the identity to start; by default the daemon's default one.
 #[derive(Clone, Debug, Default)]
 #[must_use = "nothing happens before `start`"]
 pub struct StartOptions {
@@ -55,7 +54,7 @@ impl Exp {
     /// Starts with the daemon's default identity, at the daemon's default socket.
     ///
     /// # Errors
-    /// No daemon answers there.
+    /// No daemon listens there.
     pub async fn start() -> Result<Self, ClientError> {
         Self::options().start().await
     }
@@ -66,8 +65,8 @@ impl Exp {
     }
 
     /// Ends the identity for this handle and all its clones: further calls fail with
-    /// [`ClientError::Stopped`], listeners and events end. One of the daemon's identities stays
-    /// with the daemon; one of this program's own is logged out.
+    /// [`ClientError::Stopped`], listeners and events end. A configured identity of the daemon
+    /// keeps running; one of this program's own is logged out.
     pub fn stop(&self) {
         self.shared.stopped.send_replace(true);
     }
@@ -82,18 +81,19 @@ impl Exp {
         }
     }
 
-    /// Ends every listener of this handle's context, also those of other identities in this
-    /// process. Without [`with_context`](Self::with_context), the context is this start's own.
+    /// Ends every listener of this handle's context, including those of other identities in this
+    /// process. Without [`with_context`](Self::with_context), the context is private to this handle
+    /// and its clones.
     pub fn clear(&self) {
         self.context.clear();
     }
 
-    /// Ends every listener of a context, of all identities in this process.
+    /// Ends every listener of a context, for all identities in this process.
     pub fn clear_context(name: &str) {
         Context::named(name).clear();
     }
 
-    /// The identity that EXP knows this program as. The token stays in the daemon, which sends
+    /// The identity that this program is logged in as. The token stays in the daemon, which sends
     /// every request with it.
     ///
     /// # Errors
@@ -108,17 +108,17 @@ impl Exp {
         &self.shared.instance
     }
 
-    /// The bare calls, which name their instance each time.
+    /// The underlying calls, which name their instance each time.
     pub fn client(&self) -> &Client {
         &self.shared.client
     }
 
-    /// The client, once the identity can be called.
+    /// The client, once the identity accepts calls.
     pub(crate) async fn ready(&self) -> Result<&Client, ClientError> {
         self.shared.ready().await
     }
 
-    /// Everything that a call needs, but for the context.
+    /// Everything that a call needs, except the context.
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
@@ -132,18 +132,18 @@ impl Exp {
         self.shared.stopped.subscribe()
     }
 
-    /// The program's own identity, where this is one.
+    /// The program's own identity, if this is one.
     pub(crate) fn own(&self) -> Option<&OwnIdentity> {
         self.shared.own.as_ref()
     }
 }
 
 impl Shared {
-    /// The client, once the identity can be called.
+    /// The client, once the identity accepts calls.
     pub(crate) async fn ready(&self) -> Result<&Client, ClientError> {
         self.check()?;
         if let Some(own) = &self.own {
-            // Past this, the daemon's own answer says more than a guess here would.
+            // After the timeout, the daemon's own error is more specific than a guess here.
             tokio::time::timeout(READY_TIMEOUT, own.running())
                 .await
                 .ok();
@@ -169,14 +169,14 @@ impl Shared {
 }
 
 impl StartOptions {
-    /// Socket of the daemon. Not given: `$EXPD_SOCKET`, else the system's daemon, else the user's.
+    /// Socket of the daemon. Default: `$EXPD_SOCKET`, else the system's daemon, else the user's.
     pub fn socket(mut self, path: impl Into<PathBuf>) -> Self {
         self.socket = Some(path.into());
         self
     }
 
-    /// Another of the daemon's identities, by its name in the settings. With credentials: the name
-    /// that the new identity has in the daemon, in place of one made here.
+    /// Another identity of the daemon, by its name in the settings. With credentials: the name of
+    /// the new identity in the daemon, in place of a generated one.
     pub fn instance(mut self, name: impl Into<String>) -> Self {
         self.instance = name.into();
         self
@@ -228,23 +228,23 @@ impl StartOptions {
         self
     }
 
-    /// Base URL of the API of an own identity. Not given: that of the daemon's default instance.
+    /// Base URL of the API of an own identity. Default: that of the daemon's default instance.
     pub fn host(mut self, url: impl Into<String>) -> Self {
         self.host = url.into();
         self
     }
 
-    /// False for an own identity that broadcasts and calls the API, and cannot listen.
+    /// False for an own identity that only broadcasts and calls the API, and cannot listen.
     pub fn network(mut self, network: bool) -> Self {
         self.network = Some(network);
         self
     }
 
-    /// Starts. It does not wait for the connection to EXP: listeners and calls do.
+    /// Starts the identity. This does not wait for the connection to EXP: listeners and calls do.
     ///
     /// # Errors
-    /// Options that cannot be meant ([`ClientError::Request`], before anything is sent), no daemon,
-    /// or a daemon that does not run identities for this program.
+    /// Contradictory options ([`ClientError::Request`], before anything is sent), no daemon, or a
+    /// daemon that does not run identities for this program.
     pub async fn start(self) -> Result<Exp, ClientError> {
         let run = self.own_identity()?;
         let client = Client::connect_for_many_listeners(self.socket).await?;
@@ -267,7 +267,7 @@ impl StartOptions {
         })
     }
 
-    /// The request for an identity of this program's own, checked.
+    /// The validated request for an identity of this program's own.
     fn own_identity(&self) -> Result<Option<RunInstance>, ClientError> {
         let Some(credentials) = &self.credentials else {
             if !self.host.is_empty() || self.network.is_some() {
@@ -321,7 +321,7 @@ impl StartOptions {
     }
 }
 
-/// A state of the link that counts as connected.
+/// True if the link's state counts as connected.
 pub(crate) fn is_connected(event: &LinkEvent) -> bool {
     use expd_domain::LinkState;
     matches!(event.state, LinkState::Online | LinkState::Pairing)

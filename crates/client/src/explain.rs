@@ -1,4 +1,4 @@
-//! Questions about the daemon's access rules.
+//! Queries of the daemon's access rules.
 
 use expd_domain::Channel;
 use expd_proto as proto;
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::convert::channel_to_wire;
 
-/// A question whether a caller may do something, for [`Client::explain`](crate::Client::explain).
+/// A query whether a caller may perform an action, for [`Client::explain`](crate::Client::explain).
 #[derive(Clone, Debug, Default)]
 pub struct Explain {
     /// A permission, as access rules name it: `listen`, `broadcast`, `respond`, `request`, `run`,
@@ -16,8 +16,8 @@ pub struct Explain {
     pub instance: String,
     /// The channel; required for `listen` and `broadcast`.
     pub channel: Option<Channel>,
-    /// The name of the event, for `listen` and `broadcast`; empty for listening to all that may be
-    /// heard, and for any event to broadcast.
+    /// The name of the event, for `listen` and `broadcast`; empty for listening to all permitted
+    /// events, and for any event to broadcast.
     pub name: String,
     /// The method of an API request; empty for GET.
     pub method: String,
@@ -27,15 +27,15 @@ pub struct Explain {
     pub subject: Subject,
 }
 
-/// The caller that a question is about.
+/// The caller that a query is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Subject {
-    /// The one who asks.
+    /// The caller of the query.
     #[default]
     Myself,
     /// The process with this ID.
     Process(u32),
-    /// A program of the user with this ID, in no unit.
+    /// A program of the user with this ID, outside of any systemd unit.
     User(u32),
     /// A caller over TCP with the token of this name.
     Token(String),
@@ -47,42 +47,42 @@ pub enum Subject {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
-    /// True where it is allowed.
+    /// True if the action is allowed.
     pub allowed: bool,
-    /// The caller, in words.
+    /// The caller, described for people.
     pub caller: String,
-    /// The reason, in words.
+    /// The reason, for people.
     pub reason: String,
-    /// The rules that allow it, each for one permission.
+    /// The rules that allow the action, one for each permission.
     pub rules: Vec<DecidingRule>,
-    /// After a refusal, the rules that are for the caller, each with its unmet conditions; for
+    /// After a refusal, the rules for the caller, each with its unmet conditions; for
     /// administrators, the rules for others as well.
     pub missed: Vec<MissedRule>,
 }
 
-/// A rule that does not allow something.
+/// A rule that does not allow the action.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MissedRule {
-    /// Its place among the settings, as in `access[2]`.
+    /// Its key in the settings, as in `access[2]`.
     pub rule: String,
-    /// The rule in words.
+    /// The rule, described for people.
     pub text: String,
-    /// The conditions that are not met, in words.
+    /// The unmet conditions, described for people.
     pub conditions: Vec<String>,
-    /// False for a rule that is for other callers.
+    /// False for a rule for other callers.
     pub for_caller: bool,
 }
 
-/// A rule that allows something.
+/// A rule that allows the action.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DecidingRule {
-    /// Its place among the settings, as in `access[2]`.
+    /// Its key in the settings, as in `access[2]`.
     pub rule: String,
     /// The permission.
     pub verb: String,
-    /// The rule in words.
+    /// The rule, described for people.
     pub text: String,
 }
 

@@ -20,11 +20,11 @@ pub struct Listen {
     /// Tag by which [`Client::clear_context`](crate::Client::clear_context) ends a group of
     /// listeners; empty for none.
     pub context: String,
-    /// Age past which an event is skipped.
+    /// Age above which an event is skipped.
     pub max_age: Option<Duration>,
     /// Policy for a listener that falls behind the channel's log.
     pub overflow: Overflow,
-    /// Position of an earlier listener, after which this one continues.
+    /// Position of an earlier listener; this one continues after it.
     pub resume: Option<Position>,
 }
 
@@ -33,12 +33,12 @@ pub struct Listen {
 pub struct Position {
     /// ID of the log.
     pub log_id: String,
-    /// Sequence of the last event that was dealt with.
+    /// Sequence number of the last event that was handled.
     pub after: u64,
 }
 
 impl Listen {
-    /// A listener for every event of a channel, on the default instance.
+    /// A listener for all events of a channel, on the default instance.
     pub fn to(channel: Channel) -> Self {
         Self {
             instance: String::new(),

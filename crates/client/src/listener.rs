@@ -1,4 +1,4 @@
-//! Listeners in the guide's form: opened once the channel is confirmed, reconnecting by themselves,
+//! Listeners as in the guide: opened once the channel is confirmed, reconnecting by themselves,
 //! ended by `stop`, `clear` and by being dropped.
 
 use std::future::{IntoFuture, poll_fn};
@@ -21,22 +21,20 @@ use crate::exp::{Exp, Shared};
 use crate::listen::{Listen, Position};
 use crate::resume::{ListenUpdate, ResumingListener};
 
-/// Longest wait for the confirmation of a channel, where not given; the vendor's libraries wait as
-/// long.
+/// Default timeout of the confirmation of a channel; the same as in the vendor's libraries.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Pause before a listener looks again for an identity of the program's own that the daemon does
-/// not have yet.
+/// Pause before a listener retries while the daemon does not know the program's own identity yet.
 const OWN_PAUSE: Duration = Duration::from_millis(50);
 
-/// Something that a listener was given.
+/// An item that a listener returns.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Received {
     /// A broadcast.
     Broadcast(ReceivedBroadcast),
-    /// A point where broadcasts may be missing: the network or the daemon was away, or this program
-    /// too slow.
+    /// A point where broadcasts may be missing: the network or the daemon was unavailable, or this
+    /// program too slow.
     Gap(Gap),
 }
 
@@ -57,7 +55,7 @@ impl Deref for ReceivedBroadcast {
 }
 
 impl ReceivedBroadcast {
-    /// Answers it. The broadcaster gets the payload if it still waits.
+    /// Responds to the broadcast. The broadcaster gets the payload if it still waits.
     ///
     /// # Errors
     /// [`ClientError::fate`] tells whether the response was sent.
@@ -119,20 +117,20 @@ pub struct OpenListener<'a> {
 }
 
 impl OpenListener<'_> {
-    /// Longest wait for the network's confirmation. 10 s where not given.
+    /// Timeout of the network's confirmation. Default: 10 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Age past which a broadcast that waits for this program is dropped, and told as a gap. Where
-    /// not given, that of the daemon's log (60 s by default).
+    /// Age above which a broadcast that waits for this program is dropped, and reported as a gap.
+    /// Default: that of the daemon's log (60 s by default).
     pub fn max_age(mut self, age: Duration) -> Self {
         self.max_age = Some(age);
         self
     }
 
-    /// Goes on after the position of an earlier listener, of an earlier run of this program too.
+    /// Continues after the position of an earlier listener, even of an earlier run of this program.
     pub fn resume(mut self, position: Position) -> Self {
         self.resume = Some(position);
         self
@@ -155,11 +153,11 @@ impl<'a> IntoFuture for OpenListener<'a> {
     }
 }
 
-/// A listener. It lasts through outages of the network and restarts of the daemon, and ends when it
-/// is dropped.
+/// A listener. It survives outages of the network and restarts of the daemon, and ends when it is
+/// dropped.
 ///
-/// Events that this program has yet to take wait in the daemon's log, not here: it runs no task,
-/// and holds no more than the 128 KiB that may be on the way.
+/// Events that this program has not taken yet wait in the daemon's log, not here: the listener runs
+/// no task, and holds at most the 128 KiB that may be in transit.
 #[derive(Debug)]
 pub struct Listener {
     exp: Exp,
@@ -167,20 +165,20 @@ pub struct Listener {
     max_age: Option<Duration>,
     cleared: watch::Receiver<()>,
     stopped: watch::Receiver<bool>,
-    /// Taken from the stream and not given yet, and the position before it.
+    /// Taken from the stream but not returned yet, with the position before it.
     held: Option<Held>,
-    /// Broadcasts that were too old, not told yet.
+    /// Broadcasts that were too old, not reported yet.
     expired: Option<Gap>,
     is_ended: bool,
 }
 
-/// A step of the stream, and the position before it.
+/// An item of the stream, and the position before it.
 type Held = (Result<Option<Event>, ClientError>, Option<Position>);
 
 impl Listener {
     async fn open(request: OpenListener<'_>) -> Result<Self, ClientError> {
         let exp = request.channel.exp().clone();
-        // Before the first wait: whoever stops or clears from now on means this one too.
+        // Subscribed before the first wait: a stop or clear from now on ends this listener too.
         let (stopped, cleared) = (exp.stopped(), exp.context().watch());
         let client = exp.ready().await?.clone();
         let listen = Listen {
@@ -210,7 +208,7 @@ impl Listener {
                         return Ok(listener);
                     }
                 }
-                // Of the log that it resumes: it listens already.
+                // An event of the log that it resumes: it is already listening.
                 Some(event) => {
                     listener.held = Some((Ok(Some(event)), before));
                     return Ok(listener);
@@ -219,11 +217,11 @@ impl Listener {
         }
     }
 
-    /// Waits for the next broadcast or gap; none at the end, after [`Exp::stop`] or [`Exp::clear`].
-    /// Dropped at any await, it loses nothing.
+    /// Waits for the next broadcast or gap; `None` at the end, after [`Exp::stop`] or
+    /// [`Exp::clear`]. Cancel-safe.
     ///
     /// # Errors
-    /// The daemon ended the listener for good, as where a rule withdrew the permission.
+    /// The daemon ended the listener for good, for example because a rule withdrew the permission.
     pub async fn next(&mut self) -> Result<Option<Received>, ClientError> {
         loop {
             if let Some(gap) = self.expired.take() {
@@ -252,13 +250,13 @@ impl Listener {
         }
     }
 
-    /// Waits for the next broadcast or gap up to `wait`; none where nothing came, and at the end
-    /// ([`is_ended`](Self::is_ended)).
+    /// Waits for the next broadcast or gap for up to `wait`; `None` if nothing arrived, and at the
+    /// end ([`is_ended`](Self::is_ended)).
     ///
     /// # Errors
     /// As for [`next`](Self::next).
     pub async fn wait(&mut self, wait: Duration) -> Result<Option<Received>, ClientError> {
-        // What is there already is taken first, also with no time to wait.
+        // An available item is returned even if `wait` is zero.
         tokio::time::timeout(wait, self.next())
             .await
             .unwrap_or(Ok(None))
@@ -269,7 +267,7 @@ impl Listener {
         self.is_ended
     }
 
-    /// Position after the last event taken, with which another run of this program goes on
+    /// Position after the last event taken, from which another run of this program can continue
     /// ([`OpenListener::resume`]).
     pub fn position(&self) -> Option<&Position> {
         match &self.held {
@@ -278,10 +276,10 @@ impl Listener {
         }
     }
 
-    /// Ends it, as dropping it does.
+    /// Ends the listener, as dropping it does.
     pub fn cancel(self) {}
 
-    /// The same as a stream.
+    /// The listener as a stream.
     pub fn into_stream(self) -> impl Stream<Item = Result<Received, ClientError>> + Send {
         futures_util::stream::unfold(Some(self), |listener| async {
             let mut listener = listener?;
@@ -293,14 +291,14 @@ impl Listener {
         })
     }
 
-    /// The next event of the stream, through reconnects; none at the end.
+    /// The next event of the stream, through reconnects; `None` at the end.
     async fn event(&mut self) -> Result<Option<Event>, ClientError> {
         while !self.is_ended {
             if *self.stopped.borrow() || self.cleared.has_changed().unwrap_or(true) {
                 self.is_ended = true;
                 break;
             }
-            // By itself: an event that is there already costs no wait for the end.
+            // Polled first: an available event does not wait for the end.
             let polled = poll_fn(|cx| Poll::Ready(self.stream.poll_stream(cx))).await;
             let update = match polled {
                 Poll::Ready(update) => Some(update),
@@ -319,7 +317,7 @@ impl Listener {
         Ok(None)
     }
 
-    /// Waits for the next update of the stream; none where the program ends the listener first.
+    /// Waits for the next update of the stream; `None` if the program ends the listener first.
     async fn update_or_end(&mut self) -> Option<Result<ListenUpdate, ClientError>> {
         let ended = async {
             let stopped = std::pin::pin!(self.stopped.wait_for(|stopped| *stopped));
@@ -332,16 +330,16 @@ impl Listener {
         }
     }
 
-    /// Deals with an error that the stream alone cannot mend.
+    /// Handles an error that the stream cannot recover from by itself.
     async fn end_or_wait(&mut self, error: ClientError) -> Result<(), ClientError> {
         let code = match &error {
             ClientError::Refused(refusal) => Some(refusal.code),
             _ => None,
         };
         match (code, self.exp.own()) {
-            // By its ID or its context, from elsewhere: on purpose, so it is no error.
+            // Cancelled by its ID or its context elsewhere: intended, so not an error.
             (Some(Code::Cancelled), _) => self.is_ended = true,
-            // The daemon is back, and the identity not yet.
+            // The daemon is back, but the identity is not yet.
             (Some(Code::NotFound), Some(own)) if own.end().is_none() => {
                 tokio::time::sleep(OWN_PAUSE).await;
                 own.running().await;
@@ -363,7 +361,7 @@ impl Listener {
         age.is_some_and(|age| age > max_age)
     }
 
-    /// Drops a broadcast and those behind it that are too old as well; they are told as one gap.
+    /// Drops a broadcast and those behind it that are also too old; they are reported as one gap.
     fn drop_old(&mut self, first: &Broadcast) {
         let (from, mut to, mut missed) = (first.received_at, first.received_at, 1);
         loop {

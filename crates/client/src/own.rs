@@ -1,5 +1,5 @@
-//! An identity of the program's own, kept running: where its stream breaks, as at a restart of the
-//! daemon, it is started again.
+//! An identity of the program's own, kept running: if its stream breaks, for example at a restart
+//! of the daemon, it is started again.
 
 use std::time::Duration;
 
@@ -15,31 +15,31 @@ use crate::error::ClientError;
 use crate::run::{RunInstance, RunningInstance};
 use crate::status::LinkEvent;
 
-/// States of the link that a reader of events may be behind; one that is further behind goes on
+/// Number of link states that a reader of events may fall behind; beyond it, the reader continues
 /// with the newest.
 const EVENTS: usize = 64;
 
-/// Shortest and longest pause before a new start.
+/// Shortest and longest pause before another start.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
 /// State of the identity in the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Running {
     Yes,
-    /// To be started again.
+    /// About to be started again.
     NotYet,
-    /// Over for good, with the reason.
+    /// Ended for good, with the reason.
     Ended(String),
 }
 
-/// A link's change, or the loss of the daemon with its reason.
+/// A change of the link, or the loss of the daemon with its reason.
 #[derive(Clone, Debug)]
 pub(crate) enum OwnEvent {
     Link(LinkEvent),
     Lost(String),
 }
 
-/// A running identity. It ends when this is dropped.
+/// A running identity. It ends on drop.
 #[derive(Debug)]
 pub(crate) struct OwnIdentity {
     running: watch::Receiver<Running>,
@@ -47,7 +47,7 @@ pub(crate) struct OwnIdentity {
     events: broadcast::Sender<OwnEvent>,
     /// True where it opens a live socket.
     pub(crate) network: bool,
-    /// The keeper, which ends with this.
+    /// The keeper, which is aborted on drop.
     _task: JoinSet<()>,
 }
 
@@ -60,8 +60,8 @@ struct Keeper {
 }
 
 impl OwnIdentity {
-    /// Starts it; the daemon answers with the first state of its link, from which on it can be
-    /// called.
+    /// Starts the identity; the daemon responds with the first state of its link, and accepts calls
+    /// for it from then on.
     pub(crate) async fn start(
         client: &Client,
         run: &RunInstance,
@@ -95,7 +95,7 @@ impl OwnIdentity {
         })
     }
 
-    /// A name that no other program of this user has: the program's, its process and a random part.
+    /// A name unique to this program: the program's name, its process ID and a random part.
     pub(crate) fn make_name() -> String {
         let program = std::env::current_exe().ok();
         let program = program.as_deref().and_then(|path| path.file_stem());
@@ -106,7 +106,7 @@ impl OwnIdentity {
         format!("{letters}-{}-{random:08x}", std::process::id())
     }
 
-    /// Waits until it runs, or has ended.
+    /// Waits until the identity runs, or has ended.
     pub(crate) async fn running(&self) {
         let mut running = self.running.clone();
         // The keeper is gone only after the end.
@@ -114,7 +114,7 @@ impl OwnIdentity {
         there.await.ok();
     }
 
-    /// Reason of its end, where it has ended.
+    /// Reason of the identity's end, if it has ended.
     pub(crate) fn end(&self) -> Option<String> {
         match &*self.running.borrow() {
             Running::Ended(reason) => Some(reason.clone()),
@@ -122,7 +122,7 @@ impl OwnIdentity {
         }
     }
 
-    /// The present state of the link, and a reader of what follows.
+    /// The current state of the link, and a receiver of later ones.
     pub(crate) fn events(&self) -> (OwnEvent, broadcast::Receiver<OwnEvent>) {
         let following = self.events.subscribe();
         (self.newest.borrow().clone(), following)
@@ -183,12 +183,12 @@ impl Keeper {
 
     fn publish(&self, event: OwnEvent) {
         self.newest.send_replace(event.clone());
-        // Nobody may be reading.
+        // There may be no receiver.
         self.events.send(event).ok();
     }
 }
 
-/// True where another start may succeed: the daemon may come back, or still holds the stream that
+/// True if another start may succeed: the daemon may come back, or still holds the stream that
 /// broke.
 fn may_pass(error: &ClientError) -> bool {
     let code = match error {

@@ -1,4 +1,4 @@
-//! Places: a device's location, zones and experience, and what is at each.
+//! Places: a device's location, zones and experience, and the resources at each.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::channel::ChannelHandle;
 use crate::error::ClientError;
 use crate::exp::Exp;
 use crate::query::{Query, segment};
-use crate::resource::kind::{self, Kind};
+use crate::resource::kind::{self, ResourceKind};
 use crate::resource::{Device, Document, Experience, Found, Location, Resource, Thing, text_at};
 
 /// A zone of a location, which is part of the location's document.
@@ -35,7 +35,7 @@ impl Zone {
         &self.key
     }
 
-    /// Its name; empty where it has none.
+    /// Its name; empty if it has none.
     pub fn name(&self) -> &str {
         let name = self.document.get("name").and_then(Value::as_str);
         name.unwrap_or_default()
@@ -54,7 +54,7 @@ impl Zone {
     /// The devices in it.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it.
+    /// [`ClientError::Api`] if EXP refuses it.
     pub async fn devices(&self, query: impl Into<Query>) -> Result<Found<Device>, ClientError> {
         self.location.exp().devices().find(self.here(query)).await
     }
@@ -62,7 +62,7 @@ impl Zone {
     /// The things in it.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it.
+    /// [`ClientError::Api`] if EXP refuses it.
     pub async fn things(&self, query: impl Into<Query>) -> Result<Found<Thing>, ClientError> {
         self.location.exp().things().find(self.here(query)).await
     }
@@ -72,11 +72,11 @@ impl Zone {
         query.filter("location.zones.key", self.key.clone())
     }
 
-    /// Saves it within its location as that is now.
+    /// Saves the zone within its location as that currently is.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it, [`ClientError::Request`] where the location has
-    /// no such zone any more.
+    /// [`ClientError::Api`] if EXP refuses it, [`ClientError::Request`] if the location no longer
+    /// has such a zone.
     pub async fn save(&mut self) -> Result<(), ClientError> {
         self.location.refresh().await?;
         let zones = self.location.document.get_mut("zones");
@@ -91,7 +91,7 @@ impl Zone {
         self.take()
     }
 
-    /// Reads it again; changes that were not saved are gone.
+    /// Reads the zone again; unsaved changes are lost.
     ///
     /// # Errors
     /// As for [`save`](Self::save).
@@ -122,7 +122,7 @@ impl Zone {
 }
 
 impl Location {
-    /// Its zones, as the document has them.
+    /// Its zones, as in its document.
     pub fn zones(&self) -> Vec<Zone> {
         let zones = zones_in(&self.document).map(|(key, document)| Zone {
             location: self.clone(),
@@ -135,7 +135,7 @@ impl Location {
     /// The devices at it.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it.
+    /// [`ClientError::Api`] if EXP refuses it.
     pub async fn devices(&self, query: impl Into<Query>) -> Result<Found<Device>, ClientError> {
         let query = query.into().filter("location.uuid", self.uuid());
         self.exp().devices().find(query).await
@@ -144,16 +144,16 @@ impl Location {
     /// The things at it.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it.
+    /// [`ClientError::Api`] if EXP refuses it.
     pub async fn things(&self, query: impl Into<Query>) -> Result<Found<Thing>, ClientError> {
         let query = query.into().filter("location.uuid", self.uuid());
         self.exp().things().find(query).await
     }
 
-    /// URL of its layout, which a page loads by itself. Whoever has it may read content.
+    /// URL of its layout, which a page loads by itself. Anyone who has it may read content.
     ///
     /// # Errors
-    /// The daemon has not logged in yet, or the network gives no such URLs.
+    /// The daemon has not logged in yet, or the network issues no such URLs.
     pub async fn layout_url(&self) -> Result<String, ClientError> {
         let path = format!("{}/{}/layout", kind::Location::PATH, segment(self.uuid()));
         let client = self.exp().ready().await?;
@@ -165,19 +165,19 @@ impl Experience {
     /// The devices that show it.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it.
+    /// [`ClientError::Api`] if EXP refuses it.
     pub async fn devices(&self, query: impl Into<Query>) -> Result<Found<Device>, ClientError> {
         let query = query.into().filter("experience.uuid", self.uuid());
         self.exp().devices().find(query).await
     }
 }
 
-async fn location_of<K: Kind>(it: &Resource<K>) -> Result<Option<Location>, ClientError> {
+async fn location_of<K: ResourceKind>(it: &Resource<K>) -> Result<Option<Location>, ClientError> {
     let uuid = text_at(&it.document, ["location", "uuid"]).unwrap_or_default();
     it.exp().locations().get(uuid).await
 }
 
-async fn zones_of<K: Kind>(it: &Resource<K>) -> Result<Vec<Zone>, ClientError> {
+async fn zones_of<K: ResourceKind>(it: &Resource<K>) -> Result<Vec<Zone>, ClientError> {
     let Some(location) = location_of(it).await? else {
         return Ok(Vec::new());
     };
@@ -192,7 +192,9 @@ async fn zones_of<K: Kind>(it: &Resource<K>) -> Result<Vec<Zone>, ClientError> {
     Ok(zones)
 }
 
-async fn experience_of<K: Kind>(it: &Resource<K>) -> Result<Option<Experience>, ClientError> {
+async fn experience_of<K: ResourceKind>(
+    it: &Resource<K>,
+) -> Result<Option<Experience>, ClientError> {
     let uuid = text_at(&it.document, ["experience", "uuid"]).unwrap_or_default();
     it.exp().experiences().get(uuid).await
 }
@@ -200,10 +202,10 @@ async fn experience_of<K: Kind>(it: &Resource<K>) -> Result<Option<Experience>, 
 macro_rules! placed {
     ($($kind:ident),*) => {$(
         impl $kind {
-            /// Its location; none where it has none.
+            /// Its location, if it has one.
             ///
             /// # Errors
-            /// [`ClientError::Api`] where EXP refuses it.
+            /// [`ClientError::Api`] if EXP refuses it.
             pub async fn location(&self) -> Result<Option<Location>, ClientError> {
                 location_of(self).await
             }
@@ -211,15 +213,15 @@ macro_rules! placed {
             /// The zones that it is in.
             ///
             /// # Errors
-            /// [`ClientError::Api`] where EXP refuses it.
+            /// [`ClientError::Api`] if EXP refuses it.
             pub async fn zones(&self) -> Result<Vec<Zone>, ClientError> {
                 zones_of(self).await
             }
 
-            /// Its experience; none where it has none.
+            /// Its experience, if it has one.
             ///
             /// # Errors
-            /// [`ClientError::Api`] where EXP refuses it.
+            /// [`ClientError::Api`] if EXP refuses it.
             pub async fn experience(&self) -> Result<Option<Experience>, ClientError> {
                 experience_of(self).await
             }
@@ -230,10 +232,10 @@ macro_rules! placed {
 placed!(Device, Thing);
 
 impl Exp {
-    /// The device that this identity is; none for users, consumer apps and unpaired devices.
+    /// The device that this identity is; `None` for users, consumer apps and unpaired devices.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it.
+    /// [`ClientError::Api`] if EXP refuses it.
     pub async fn current_device(&self) -> Result<Option<Device>, ClientError> {
         let identity = self.identity().await?;
         if identity.kind != expd_domain::IdentityKind::Device || !identity.paired {
@@ -242,10 +244,10 @@ impl Exp {
         self.devices().get(&identity.uuid).await
     }
 
-    /// The present device's experience.
+    /// The current device's experience.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it.
+    /// [`ClientError::Api`] if EXP refuses it.
     pub async fn current_experience(&self) -> Result<Option<Experience>, ClientError> {
         match self.current_device().await? {
             Some(device) => device.experience().await,
@@ -253,10 +255,10 @@ impl Exp {
         }
     }
 
-    /// The present device's location.
+    /// The current device's location.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it.
+    /// [`ClientError::Api`] if EXP refuses it.
     pub async fn current_location(&self) -> Result<Option<Location>, ClientError> {
         match self.current_device().await? {
             Some(device) => device.location().await,
@@ -264,10 +266,10 @@ impl Exp {
         }
     }
 
-    /// The present device's zones.
+    /// The current device's zones.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it.
+    /// [`ClientError::Api`] if EXP refuses it.
     pub async fn current_zones(&self) -> Result<Vec<Zone>, ClientError> {
         match self.current_device().await? {
             Some(device) => device.zones().await,
@@ -275,10 +277,10 @@ impl Exp {
         }
     }
 
-    /// The user that this identity is; none for devices and consumer apps.
+    /// The user that this identity is; `None` for devices and consumer apps.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it.
+    /// [`ClientError::Api`] if EXP refuses it.
     pub async fn current_user(&self) -> Result<Option<Resource<kind::User>>, ClientError> {
         if self.identity().await?.kind != expd_domain::IdentityKind::User {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! A listener in pull form: one call an event, and no event lost where a call is cancelled.
+//! A listener in pull form: one event per call, and no event lost if a call is cancelled.
 
 use std::time::Duration;
 
@@ -12,24 +12,24 @@ use crate::event::ListenEvent;
 use crate::listen::Listen;
 use expd_proto as proto;
 
-/// Time that the daemon may take to notice that a call was cancelled.
+/// Time for the daemon to notice that a call was cancelled.
 const CANCELLATION_ALLOWANCE: Duration = Duration::from_secs(1);
 
-/// Pause between two tries within that time.
+/// Pause between two attempts within that time.
 const RETRY_PAUSE: Duration = Duration::from_millis(5);
 
-/// A listener that the daemon keeps, asked for one event at a time. It ends when nobody asks for
-/// 60 s, or with [`Client::cancel`].
+/// A listener that the daemon keeps, and that is polled for one event at a time. It ends after 60 s
+/// without a poll, or with [`Client::cancel`].
 ///
-/// Each call acknowledges the events that arrived, so that an event whose answer was lost comes
+/// Each call acknowledges the events that arrived, so that an event whose response was lost is sent
 /// again.
 #[derive(Debug)]
 pub struct PullListener {
     client: Client,
     id: String,
-    /// Sequence of the last event that arrived.
+    /// Sequence number of the last event that arrived.
     after: Option<u64>,
-    /// The last call was begun and has no answer.
+    /// The last call was started and has no response.
     unanswered: bool,
 }
 
@@ -54,12 +54,13 @@ impl PullListener {
         &self.id
     }
 
-    /// Takes the next event, waiting for it up to `wait`; none where nothing came, or an event of
-    /// a kind that this version does not know. Cancel-safe: dropped at any await, it loses nothing.
+    /// Takes the next event, waiting for it for up to `wait`; `None` if nothing arrived, or an
+    /// event of a kind that this version does not know. Cancel-safe: dropped at any await, it loses
+    /// nothing.
     ///
     /// # Errors
-    /// The listener has ended, or the daemon is not reachable. Where the connection was lost,
-    /// another call loses nothing either.
+    /// The listener has ended, or the daemon is not reachable. If the connection was lost, another
+    /// call loses nothing either.
     pub async fn next(&mut self, wait: Duration) -> Result<Option<ListenEvent>, ClientError> {
         let give_up_at = Instant::now() + CANCELLATION_ALLOWANCE;
         loop {
@@ -73,7 +74,7 @@ impl PullListener {
             let answer = self.client.network().next_event(request).await;
             let event = match self.client.message_of("Network.NextEvent", answer) {
                 Ok(answer) => answer.event,
-                // The cancelled call still has the listener, until the daemon learns of it.
+                // The cancelled call still owns the listener, until the daemon notices.
                 Err(ClientError::Refused(busy))
                     if repeat
                         && busy.code == Code::FailedPrecondition

@@ -1,17 +1,17 @@
-//! Filters and bounds of a search.
+//! Filters and limits of a search.
 
 use std::collections::BTreeMap;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Characters of a segment of a path that need no encoding (RFC 3986, section 2.3).
+/// Characters of a path segment that need no encoding (RFC 3986, section 2.3).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// A text as one segment of a path.
+/// Encodes a text as one path segment.
 pub(crate) fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
 }
@@ -30,7 +30,7 @@ pub(crate) fn segment(text: &str) -> String {
 pub struct Query(BTreeMap<String, String>);
 
 impl Query {
-    /// Everything, in pieces of the network's usual size.
+    /// No filters, and the network's default page size.
     pub fn new() -> Self {
         Self::default()
     }
@@ -41,17 +41,17 @@ impl Query {
         self
     }
 
-    /// At most so many; 0 for their number alone ([`Found::total`](crate::Found::total)).
+    /// At most this many; 0 returns their number alone ([`Found::total`](crate::Found::total)).
     pub fn limit(self, limit: u64) -> Self {
         self.filter("limit", limit.to_string())
     }
 
-    /// Without the first ones.
+    /// Skips the first ones.
     pub fn skip(self, skip: u64) -> Self {
         self.filter("skip", skip.to_string())
     }
 
-    /// In the order of this field; `-FIELD` for the reverse.
+    /// Sorts by this field; `-FIELD` reverses the order.
     pub fn sort(self, field: impl Into<String>) -> Self {
         self.filter("sort", field)
     }

@@ -21,9 +21,9 @@ pub type Document = Map<String, Value>;
 pub mod kind {
     pub(crate) trait Sealed {}
 
-    /// A kind of resource; the types of this module, and no others.
+    /// A kind of resource: exactly the types of this module.
     #[allow(private_bounds)]
-    pub trait Kind: Sealed {
+    pub trait ResourceKind: Sealed {
         /// Path of its collection.
         const PATH: &'static str;
     }
@@ -32,14 +32,14 @@ pub mod kind {
         ($($(#[$doc:meta])* $name:ident = $path:literal;)*) => {
             $($(#[$doc])* #[derive(Clone, Copy, Debug)] pub struct $name;
             impl Sealed for $name {}
-            impl Kind for $name { const PATH: &'static str = $path; })*
+            impl ResourceKind for $name { const PATH: &'static str = $path; })*
         };
     }
 
     kinds! {
         /// A screen or another device.
         Device = "/api/devices";
-        /// A thing that is no device, as a beacon.
+        /// A thing that is not a device, such as a beacon.
         Thing = "/api/things";
         /// An experience: what devices show.
         Experience = "/api/experiences";
@@ -54,21 +54,21 @@ pub mod kind {
     }
 }
 
-use kind::Kind;
+use kind::ResourceKind;
 
-/// A resource: its document, which may be changed and saved.
+/// A resource: its document, which can be changed and saved.
 pub struct Resource<K> {
     exp: Exp,
     /// The fields. Changes are sent by [`save`](Self::save).
     pub document: Document,
-    /// The fields as EXP has them, as far as known.
+    /// The fields as EXP has them, as far as is known.
     saved: Document,
     kind: PhantomData<K>,
 }
 
 /// A screen or another device.
 pub type Device = Resource<kind::Device>;
-/// A thing that is no device, as a beacon.
+/// A thing that is not a device, such as a beacon.
 pub type Thing = Resource<kind::Thing>;
 /// An experience: what devices show.
 pub type Experience = Resource<kind::Experience>;
@@ -90,7 +90,7 @@ impl<K> Clone for Resource<K> {
     }
 }
 
-/// Prints the uuid only: documents are the apps'.
+/// Prints the uuid only: documents belong to the apps.
 impl<K> fmt::Debug for Resource<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let uuid = text(&self.document, "uuid");
@@ -103,19 +103,19 @@ fn text<'a>(document: &'a Document, field: &str) -> Option<&'a str> {
     document.get(field).and_then(Value::as_str)
 }
 
-/// A text at a place within a document.
+/// A text field inside an object of a document.
 pub(crate) fn text_at<'a>(document: &'a Document, path: [&str; 2]) -> Option<&'a str> {
     let [outer, inner] = path;
     document.get(outer)?.get(inner)?.as_str()
 }
 
-/// Reads an answer as a document.
+/// Reads a response as a document.
 pub(crate) fn object(answer: &Payload, what: &str) -> Result<Document, ClientError> {
     serde_json::from_str(answer.as_str())
         .map_err(|error| ClientError::Contract(format!("EXP's answer is no {what}: {error}")))
 }
 
-impl<K: Kind> Resource<K> {
+impl<K: ResourceKind> Resource<K> {
     pub(crate) fn new(exp: Exp, document: Document) -> Self {
         Self {
             exp,
@@ -125,12 +125,12 @@ impl<K: Kind> Resource<K> {
         }
     }
 
-    /// Its uuid; empty where the document has none.
+    /// Its uuid; empty if the document has none.
     pub fn uuid(&self) -> &str {
         text(&self.document, "uuid").unwrap_or_default()
     }
 
-    /// Its name; empty where the document has none.
+    /// Its name; empty if the document has none.
     pub fn name(&self) -> &str {
         text(&self.document, "name").unwrap_or_default()
     }
@@ -140,7 +140,7 @@ impl<K: Kind> Resource<K> {
         self.document.insert("name".to_owned(), name.into().into());
     }
 
-    /// Its subtype, as `scala:content:file`; empty where the document has none.
+    /// Its subtype, such as `scala:content:file`; empty if the document has none.
     pub fn subtype(&self) -> &str {
         text(&self.document, "subtype").unwrap_or_default()
     }
@@ -150,11 +150,11 @@ impl<K: Kind> Resource<K> {
         &self.exp
     }
 
-    /// Saves what was changed: the changed fields alone, so that what others change meanwhile
-    /// stays; the whole document where a field was removed. Nothing is sent where nothing changed.
+    /// Saves the changes: only the changed fields, so that concurrent changes of others are kept;
+    /// the whole document if a field was removed. Without changes, nothing is sent.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it.
+    /// [`ClientError::Api`] if EXP refuses it.
     pub async fn save(&mut self) -> Result<(), ClientError> {
         let is_removed = |field: &String| !self.document.contains_key(field);
         let (method, body) = if self.saved.keys().any(is_removed) {
@@ -173,7 +173,7 @@ impl<K: Kind> Resource<K> {
             .exp
             .call(method, &self.path(), Query::new(), Some(&body))
             .await?;
-        // EXP may answer a change without the document.
+        // EXP may respond to a change without the document.
         if answer.as_str() == "null" {
             self.saved.clone_from(&self.document);
             return Ok(());
@@ -182,10 +182,10 @@ impl<K: Kind> Resource<K> {
         Ok(())
     }
 
-    /// Reads the document again; changes that were not saved are gone.
+    /// Reads the document again; unsaved changes are lost.
     ///
     /// # Errors
-    /// [`ClientError::Api`] with status 404 where it is gone.
+    /// [`ClientError::Api`] with status 404 if it is gone.
     pub async fn refresh(&mut self) -> Result<(), ClientError> {
         let answer = self.exp.get(&self.path(), ()).await?;
         self.take(object(&answer, "document")?);
@@ -195,7 +195,7 @@ impl<K: Kind> Resource<K> {
     /// Deletes it at EXP.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it.
+    /// [`ClientError::Api`] if EXP refuses it.
     pub async fn delete(&self) -> Result<(), ClientError> {
         self.exp.delete(&self.path()).await.map(drop)
     }
@@ -205,7 +205,7 @@ impl<K: Kind> Resource<K> {
         self.exp.channel(self.uuid())
     }
 
-    /// Its system channel, on which EXP tells `update` when it changes.
+    /// Its system channel, on which EXP sends `update` when it changes.
     pub fn system_channel(&self) -> ChannelHandle {
         self.exp.channel(Channel::new(self.uuid()).system())
     }
@@ -220,12 +220,12 @@ impl<K: Kind> Resource<K> {
     }
 }
 
-/// Found resources; a list, with the number of all that match.
+/// Search results: a list, with the total number of matches.
 #[derive(Clone, Debug)]
 pub struct Found<T> {
-    /// Those of this search.
+    /// The results of this search.
     pub results: Vec<T>,
-    /// Number of all that match, also past the search's limit.
+    /// Number of all matches, including those beyond the search's limit.
     pub total: u64,
 }
 
@@ -246,7 +246,7 @@ impl<T> IntoIterator for Found<T> {
     }
 }
 
-/// Reads the answer to a search.
+/// Reads the response to a search.
 pub(crate) fn found<T>(
     answer: &Payload,
     make: impl FnMut(Document) -> T,
@@ -273,11 +273,11 @@ pub struct Collection<K> {
     kind: PhantomData<K>,
 }
 
-impl<K: Kind> Collection<K> {
-    /// The one with this uuid; none where there is no such one.
+impl<K: ResourceKind> Collection<K> {
+    /// The resource with this uuid; `None` if there is none.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it.
+    /// [`ClientError::Api`] if EXP refuses it.
     pub async fn get(&self, uuid: &str) -> Result<Option<Resource<K>>, ClientError> {
         if uuid.is_empty() {
             return Ok(None);
@@ -290,10 +290,11 @@ impl<K: Kind> Collection<K> {
         Ok(Some(Resource::new(self.exp.clone(), document)))
     }
 
-    /// Those that match: `find(())`, `find([("name", "lobby")])`, `find(Query::new().limit(5))`.
+    /// The matching resources: `find(())`, `find([("name", "lobby")])`,
+    /// `find(Query::new().limit(5))`.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it.
+    /// [`ClientError::Api`] if EXP refuses it.
     pub async fn find(&self, query: impl Into<Query>) -> Result<Found<Resource<K>>, ClientError> {
         let answer = self.exp.get(K::PATH, query).await?;
         found(&answer, |document| {
@@ -301,20 +302,20 @@ impl<K: Kind> Collection<K> {
         })
     }
 
-    /// Creates one with these fields: `create(json!({"name": "lobby"}))`.
+    /// Creates a resource with these fields: `create(json!({"name": "lobby"}))`.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it.
+    /// [`ClientError::Api`] if EXP refuses it.
     pub async fn create(&self, document: impl Into<Payload>) -> Result<Resource<K>, ClientError> {
         let answer = self.exp.post(K::PATH, document).await?;
         let document = object(&answer, "document")?;
         Ok(Resource::new(self.exp.clone(), document))
     }
 
-    /// Deletes the one with this uuid.
+    /// Deletes the resource with this uuid.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it, and where there is none.
+    /// [`ClientError::Api`] if EXP refuses it, or there is none.
     pub async fn delete(&self, uuid: &str) -> Result<(), ClientError> {
         let path = format!("{}/{}", K::PATH, segment(uuid));
         self.exp.delete(&path).await.map(drop)
@@ -354,7 +355,7 @@ impl Exp {
         self.collection()
     }
 
-    /// Content: files, folders, apps and URLs. The folder of all is `root`.
+    /// Content: files, folders, apps and URLs. The top folder is `root`.
     pub fn content(&self) -> Collection<kind::Content> {
         self.collection()
     }
@@ -364,7 +365,7 @@ impl Feed {
     /// The feed's data.
     ///
     /// # Errors
-    /// [`ClientError::Api`] where EXP refuses it.
+    /// [`ClientError::Api`] if EXP refuses it.
     pub async fn data(&self, query: impl Into<Query>) -> Result<Payload, ClientError> {
         let path = format!("{}/data", self.path());
         self.exp.get(&path, query).await

@@ -14,18 +14,17 @@ use crate::error::ClientError;
 use crate::event::{Event, ListenEvent};
 use crate::listen::{Listen, Position};
 
-/// First pause before a reconnect; doubled at each failure. A daemon that restarts is back within
-/// this or a few more.
+/// First pause before a reconnect; doubled after each failure. A restarting daemon is back within
+/// one or a few pauses.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Longest pause, also where the daemon's hint names a longer one: the hint speaks of EXP, and the
-/// daemon itself may be back sooner.
+/// Longest pause, even if the daemon's hint is longer: the hint is about EXP, and the daemon itself
+/// may be back sooner.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// A listener that continues through restarts of the daemon.
 ///
-/// It runs no task: everything happens inside [`next`](Self::next), which may be dropped at any
-/// await without a loss.
+/// It runs no task: everything happens inside [`next`](Self::next), which is cancel-safe.
 #[derive(Debug)]
 pub struct ResumingListener {
     client: Client,
@@ -34,15 +33,15 @@ pub struct ResumingListener {
     /// Failures since the last event.
     failures: u32,
     /// ID of the log that the running stream named in place of the one to resume. The position
-    /// moves there once the stream has reported the gap, and not before: a stream that breaks in
-    /// between must report it again.
+    /// moves there only after the stream has reported the gap: a stream that breaks in between must
+    /// report it again.
     new_log: Option<String>,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Not connected; the next try comes at `retry_at`. `reported`: the caller knows, and is to
-    /// learn of the reconnect.
+    /// Not connected; the next attempt is at `retry_at`. `reported`: the caller knows, and will be
+    /// notified of the reconnect.
     Disconnected { retry_at: Instant, reported: bool },
     /// Connected.
     Streaming(Box<EventStream>),
@@ -53,19 +52,19 @@ enum State {
 pub enum ListenUpdate {
     /// An event of the stream.
     Event(ListenEvent),
-    /// The connection to the daemon is lost; the next try comes after the pause.
+    /// The connection to the daemon is lost; the next attempt follows after the pause.
     Disconnected {
         /// Reason of the loss.
         error: ClientError,
-        /// Time until the next try.
+        /// Time until the next attempt.
         pause: Duration,
     },
-    /// The stream is open again. Whatever the daemon could not keep comes as a gap.
+    /// The stream is open again. Events that the daemon could not keep are reported as a gap.
     Reconnected,
 }
 
 impl ResumingListener {
-    /// Makes a listener that connects at the first [`next`](Self::next).
+    /// Creates a listener that connects on the first [`next`](Self::next).
     pub fn new(client: Client, listen: Listen) -> Self {
         Self {
             client,
@@ -79,7 +78,7 @@ impl ResumingListener {
         }
     }
 
-    /// As [`new`](Self::new), for a daemon that may not be there yet: it is waited for from the
+    /// As [`new`](Self::new), for a daemon that may not run yet: the listener waits for it from the
     /// start, and the first update is [`ListenUpdate::Reconnected`].
     pub fn patient(client: Client, listen: Listen) -> Self {
         let mut listener = Self::new(client, listen);
@@ -98,7 +97,7 @@ impl ResumingListener {
     /// Waits for the next update.
     ///
     /// # Errors
-    /// Errors that a reconnect does not mend: the daemon refuses the request, or has ended this
+    /// Errors that a reconnect does not fix: the daemon refuses the request, or has ended this
     /// listener on purpose. Until the stream is first open, an unreachable daemon is such an error
     /// too.
     pub async fn next(&mut self) -> Result<ListenUpdate, ClientError> {
@@ -115,7 +114,7 @@ impl ResumingListener {
                         return Ok(ListenUpdate::Reconnected);
                     }
                 }
-                // The caller knows that the daemon is gone; a further failure says no more.
+                // The caller knows that the daemon is gone; another failure is no news.
                 Err(error) if reported && error.is_transient() => {
                     self.schedule_reconnect(&error);
                 }
@@ -124,8 +123,8 @@ impl ResumingListener {
         }
     }
 
-    /// Polls the open stream for the next update. Pending, and woken by nothing, where none is
-    /// open.
+    /// Polls the open stream for the next update. Without an open stream it is pending, and nothing
+    /// wakes it.
     pub(crate) fn poll_stream(
         &mut self,
         cx: &mut Context<'_>,
@@ -151,7 +150,7 @@ impl ResumingListener {
         Poll::Ready(Ok(ListenUpdate::Disconnected { error, pause }))
     }
 
-    /// Moves the position to an event that is returned.
+    /// Moves the position to an event that is about to be returned.
     fn advance(&mut self, event: &ListenEvent) {
         self.failures = 0;
         match (&event.event, &mut self.listen.resume) {
@@ -179,7 +178,7 @@ impl ResumingListener {
         }
     }
 
-    /// Schedules the next try, and returns the pause before it: twice as long at each failure, and
+    /// Schedules the next attempt, and returns the pause before it: doubled after each failure, and
     /// random within its upper half, so that the programs of a host do not reconnect in step.
     fn schedule_reconnect(&mut self, error: &ClientError) -> Duration {
         let doubled = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10));

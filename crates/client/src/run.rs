@@ -1,4 +1,4 @@
-//! An identity that a program brings along.
+//! An identity with the program's own credentials.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,17 +13,17 @@ use crate::status::LinkEvent;
 use expd_domain::Secret;
 use expd_proto as proto;
 
-/// An identity to run as one more instance of the daemon, for
+/// An identity to run as an additional instance of the daemon, for
 /// [`Client::run_instance`](crate::Client::run_instance).
 #[derive(Clone, Debug)]
 pub struct RunInstance {
-    /// Name by which calls give it as their instance: up to 64 letters, digits, `-` and single `_`.
+    /// Name of the instance in calls: up to 64 letters, digits, `-` and single `_`.
     pub name: String,
-    /// Base URL of the API; empty for that of the default instance.
+    /// Base URL of the API; empty for the default instance's.
     pub host: String,
     /// Credentials of the login.
     pub credentials: Credentials,
-    /// False for an identity that never listens, which needs no live socket.
+    /// False for an identity that never listens and needs no live socket.
     pub network: bool,
 }
 
@@ -32,11 +32,11 @@ pub struct RunInstance {
 pub enum Credentials {
     /// A screen or another device.
     Device {
-        /// May be empty where pairing is allowed.
+        /// May be empty if pairing is allowed.
         uuid: String,
-        /// May be empty where pairing is allowed.
+        /// May be empty if pairing is allowed.
         secret: Secret,
-        /// Ask for a pairing code where the others are missing or refused.
+        /// Requests a pairing code if the credentials are missing or refused.
         allow_pairing: bool,
     },
     /// A person.
@@ -105,7 +105,7 @@ impl RunInstance {
     }
 }
 
-/// A running instance: the states of its link, the present one first. Dropping it ends the
+/// A running instance: the states of its link, the current one first. Dropping it ends the
 /// instance.
 pub struct RunningInstance {
     pub(crate) events: Streaming<proto::LinkEvent>,
@@ -134,7 +134,7 @@ impl Stream for RunningInstance {
                     &status,
                 ))),
             };
-            // A state that a newer daemon knows is nothing to this version.
+            // A state of a newer daemon is skipped.
             if let Some(event) = event {
                 return Poll::Ready(Some(event));
             }

@@ -9,13 +9,13 @@ use rustix::fs::{Mode, OFlags};
 /// The system daemon's socket.
 pub const SYSTEM_SOCKET: &str = "/run/expd/expd.sock";
 
-/// File name of a socket whose folder is chosen by expd.
+/// File name of a socket in a folder that expd chooses.
 pub const SOCKET_NAME: &str = "expd.sock";
 
 /// Permission bits of group and others. A private folder has none of them.
 const GROUP_AND_OTHERS: u32 = 0o077;
 
-/// Facts that the default path depends on.
+/// Inputs of the default path.
 #[derive(Clone, Debug, Default)]
 pub struct SocketEnvironment {
     /// `EXPD_SOCKET`.
@@ -24,12 +24,12 @@ pub struct SocketEnvironment {
     pub xdg_runtime_dir: Option<OsString>,
     /// The effective user.
     pub uid: u32,
-    /// True where [`SYSTEM_SOCKET`] exists.
+    /// True if [`SYSTEM_SOCKET`] exists.
     pub system_socket: bool,
 }
 
 impl SocketEnvironment {
-    /// Reads the facts of this process.
+    /// Reads the inputs from this process.
     pub fn from_process() -> Self {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         Self {
@@ -41,7 +41,7 @@ impl SocketEnvironment {
     }
 }
 
-/// Path of a socket, and the kind of folder it stands in.
+/// Path of a socket, and the kind of its folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SocketPath {
     /// The socket file.
@@ -50,20 +50,20 @@ pub struct SocketPath {
     pub folder: SocketFolder,
 }
 
-/// Kind of a socket's folder, which decides who makes it and who may enter.
+/// Kind of a socket's folder, which decides who creates it and who may enter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SocketFolder {
-    /// Somebody else's; it must exist.
+    /// Managed by someone else; it must exist.
     Existing,
-    /// The system's. The daemon makes it where it is missing; all users may enter.
+    /// The system's. The daemon creates it if it is missing; all users may enter.
     System,
-    /// The user's own. The daemon makes it where it is missing; nobody else may enter. It may stand
-    /// in `/tmp`, where another user could have made it first.
+    /// The user's own. The daemon creates it if it is missing; no other user may enter. It may be
+    /// in `/tmp`, where another user could have created it first.
     Private,
 }
 
 impl SocketPath {
-    /// A path that a person or a program chose. Its folder must exist.
+    /// An explicit path. Its folder must exist.
     pub fn named(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -71,8 +71,8 @@ impl SocketPath {
         }
     }
 
-    /// The default path: `EXPD_SOCKET`, else `/run/expd/expd.sock` for root or where it exists,
-    /// else `$XDG_RUNTIME_DIR/expd/expd.sock`, else `/tmp/expd-UID/expd.sock`.
+    /// The default path: `EXPD_SOCKET`, else `/run/expd/expd.sock` for root or if it exists, else
+    /// `$XDG_RUNTIME_DIR/expd/expd.sock`, else `/tmp/expd-UID/expd.sock`.
     pub fn default_in(environment: &SocketEnvironment) -> Self {
         if let Some(path) = &environment.expd_socket {
             return Self::named(path);
@@ -101,9 +101,8 @@ impl SocketPath {
         }
     }
 
-    /// Checks before a connection that a private folder belongs to this user alone, so that nobody
-    /// else can pose as the daemon in it. A folder that does not exist passes: nobody is there to
-    /// be mistaken for the daemon.
+    /// Checks before connecting that a private folder belongs to this user alone, so that no other
+    /// user can pose as the daemon. A missing folder passes: there is no socket in it.
     pub(crate) fn check_folder(&self) -> Result<(), UnsafeFolder> {
         if self.folder != SocketFolder::Private {
             return Ok(());
@@ -139,7 +138,7 @@ pub fn private_folder_fault(owner: u32, mode: u32) -> Option<FolderFault> {
     }
 }
 
-/// A socket's folder in which somebody else could pose as the daemon.
+/// A socket's folder in which another user could pose as the daemon.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the socket's folder {} is not safe: {fault}; correct its owner and mode, remove it, or choose \
@@ -149,7 +148,7 @@ pub fn private_folder_fault(owner: u32, mode: u32) -> Option<FolderFault> {
 pub struct UnsafeFolder {
     /// The folder.
     pub folder: PathBuf,
-    /// Reason why it is not safe.
+    /// Reason why the folder is not safe.
     pub fault: FolderFault,
 }
 
@@ -162,10 +161,10 @@ pub enum FolderFault {
     /// Its owner is not the user of this process.
     #[error("it belongs to another user")]
     OtherOwner,
-    /// Its mode lets group or others in.
+    /// Its mode gives access to group or others.
     #[error("other users may enter it")]
     OpenToOthers,
-    /// The system does not say whose it is.
+    /// Its owner cannot be determined.
     #[error("it cannot be opened: {0}")]
     Unreadable(io::Error),
 }

@@ -10,8 +10,7 @@ use crate::event::{ChannelFields, Time};
 use expd_domain::{Channel, IdentityKind, LinkState};
 use expd_proto as proto;
 
-/// State of the daemon: of one moment, or where it takes several pages, of moments shortly after
-/// each other.
+/// State of the daemon: a snapshot, or several if it takes several pages.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
@@ -21,16 +20,16 @@ pub struct Status {
     pub started_at: Option<Time>,
     /// The configured identities, `default` first, then those that the caller's user runs.
     pub instances: Vec<InstanceStatus>,
-    /// Mistakes in the settings, for which there is no instance yet.
+    /// Mistakes in the settings of instances that could not be created.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub settings_mistakes: Vec<String>,
-    /// Live sockets of web pages at the door for pages, the oldest first.
+    /// Live sockets of web pages, the oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub web_pages: Vec<WebPageStatus>,
-    /// The apps whose pages have come to the door since the daemon started, by name.
+    /// Apps whose pages have connected since the daemon started, by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub web_apps: Vec<WebAppStatus>,
-    /// Refusals because a limit was reached, the latest first.
+    /// Refusals because of a reached limit, the latest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub limit_hits: Vec<LimitHit>,
 }
@@ -41,15 +40,15 @@ pub struct Status {
 pub struct LimitHit {
     /// The limit's key below `daemon.limits` in the settings.
     pub limit: String,
-    /// The user: its number, or `owner`, `tcp`, `app:NAME`, `others`.
+    /// The user: its ID, or `owner`, `tcp`, `app:NAME`, `others`.
     pub user: String,
-    /// The process; 0 where several are counted together, and where none is known.
+    /// The process ID; 0 if several are counted together, or it is unknown.
     pub pid: u32,
-    /// Its user; meaningful where `pid` is not 0.
+    /// The process's user; meaningful if `pid` is not 0.
     pub uid: u32,
     /// Number of refusals.
     pub count: u64,
-    /// The last one.
+    /// Time of the last one.
     pub last_at: Option<Time>,
 }
 
@@ -71,7 +70,7 @@ pub struct WebPageStatus {
     pub websocket: bool,
     /// Number of channels that it listens on.
     pub channels: u32,
-    /// Number of events in their logs that it has not been given yet.
+    /// Number of events in their logs that it has not received yet.
     pub behind: u64,
     /// Number of delivered broadcasts.
     pub delivered: u64,
@@ -89,11 +88,11 @@ pub struct WebAppStatus {
     pub opened: u64,
     /// Broadcasts delivered, summed over pages.
     pub delivered: u64,
-    /// Sockets closed because the page did not read, or because something could not be delivered.
+    /// Sockets closed because the page did not read, or because an event could not be delivered.
     pub cut: u64,
-    /// Handshakes refused because EXP was away, or because something had been missed.
+    /// Handshakes refused because EXP was unavailable, or because events had been missed.
     pub refused: u64,
-    /// The same counts by origin, of those whose pages have come.
+    /// The same counts by origin.
     pub origins: Vec<WebOriginStatus>,
 }
 
@@ -107,9 +106,9 @@ pub struct WebOriginStatus {
     pub opened: u64,
     /// Broadcasts delivered, summed over pages.
     pub delivered: u64,
-    /// Sockets closed because the page did not read, or because something could not be delivered.
+    /// Sockets closed because the page did not read, or because an event could not be delivered.
     pub cut: u64,
-    /// Handshakes refused because EXP was away, or because something had been missed.
+    /// Handshakes refused because EXP was unavailable, or because events had been missed.
     pub refused: u64,
 }
 
@@ -121,7 +120,7 @@ pub struct InstanceStatus {
     pub instance: String,
     /// The configured API host.
     pub host: String,
-    /// Absent before the first login.
+    /// `None` before the first login.
     pub identity: Option<Identity>,
     /// Its connection to EXP.
     pub link: LinkStatus,
@@ -131,12 +130,12 @@ pub struct InstanceStatus {
     pub listeners: Vec<ListenerStatus>,
     /// Counts since the daemon started.
     pub counters: Counters,
-    /// Number of broadcasts that wait for the connection.
+    /// Number of broadcasts that wait for a connection.
     pub waiting_broadcasts: u32,
     /// True for an identity that a program runs
     /// ([`Client::run_instance`](crate::Client::run_instance)).
     pub transient: bool,
-    /// Reason why the pairing's credentials are not stored yet: a restart would lose them.
+    /// Reason why the pairing's credentials are not stored yet; a restart would lose them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unsaved_credentials: Option<String>,
 }
@@ -150,14 +149,14 @@ pub struct Identity {
     pub kind: IdentityKind,
     /// Empty for a device that is not paired.
     pub uuid: String,
-    /// Empty where EXP does not say.
+    /// Empty if EXP omits it.
     pub organization: String,
     /// Code that an operator types; in pairing mode only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pairing_code: Option<String>,
     /// False for a device in pairing mode.
     pub paired: bool,
-    /// End of the token's life; the daemon refreshes it before.
+    /// Expiry of the token, which the daemon refreshes earlier.
     pub expires_at: Option<Time>,
     /// A user's name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -165,11 +164,11 @@ pub struct Identity {
     /// A user's role.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// Members of EXP's identity that no field above tells, as the JSON text of an object; empty
-    /// where there are none, and in a status.
+    /// Members of EXP's identity without a field above, as the JSON text of an object; empty if
+    /// there are none, and always in a status.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub rest: String,
-    /// Members of EXP's answer to the login that are missing or cannot be used.
+    /// Members of EXP's login response that are missing or unusable.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<String>,
 }
@@ -178,15 +177,15 @@ pub struct Identity {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LinkStatus {
-    /// Present state.
+    /// Current state.
     pub state: LinkState,
-    /// Beginning of that state.
+    /// Start of that state.
     pub since: Option<Time>,
-    /// Failed tries since the connection was last up.
+    /// Failed attempts since the connection was last up.
     pub attempt: u32,
-    /// Error of the last try; empty where it succeeded.
+    /// Error of the last attempt; empty if it succeeded.
     pub last_error: String,
-    /// Time of the next try.
+    /// Time of the next attempt.
     pub next_try: Option<Time>,
     /// The Engine.IO generation in use; 0 while not connected.
     pub protocol: u32,
@@ -202,7 +201,7 @@ pub struct LinkEvent {
     pub instance: String,
     /// The new state.
     pub state: LinkState,
-    /// Beginning of that state.
+    /// Start of that state.
     pub since: Option<Time>,
     /// Reason, for people; may be empty.
     pub reason: String,
@@ -217,11 +216,11 @@ pub struct ChannelStatus {
     pub channel: Channel,
     /// Its ID on the network.
     pub channel_id: String,
-    /// Beginning of the interest of listeners.
+    /// Time since which listeners want the channel.
     pub wanted_since: Option<Time>,
-    /// Last request to subscribe, on the present connection.
+    /// Last request to subscribe, on the current connection.
     pub asked_at: Option<Time>,
-    /// EXP's last confirmation, on the present connection.
+    /// EXP's last confirmation, on the current connection.
     pub confirmed_at: Option<Time>,
     /// Arrival of the last broadcast.
     pub last_broadcast_at: Option<Time>,
@@ -231,9 +230,9 @@ pub struct ChannelStatus {
     pub log_events: u32,
     /// Size of the log in bytes.
     pub log_bytes: u64,
-    /// Sequence of the newest event.
+    /// Sequence number of the newest event.
     pub log_sequence: u64,
-    /// EXP's words where it refuses the channel on the present connection.
+    /// EXP's message if it refuses the channel on the current connection.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub refusal: String,
 }
@@ -255,7 +254,7 @@ pub struct ListenerStatus {
     pub pid: u32,
     /// User ID of the peer.
     pub uid: u32,
-    /// Number of events that it has yet to receive.
+    /// Number of events that it has not received yet.
     pub behind: u64,
     /// Number of broadcasts delivered.
     pub delivered: u64,
@@ -283,7 +282,7 @@ pub struct Counters {
     pub unexpected_messages: u64,
 }
 
-/// The pages of a status, put together as they arrive.
+/// The pages of a status, merged as they arrive.
 #[derive(Default)]
 pub(crate) struct Pages(Status);
 
@@ -298,7 +297,8 @@ impl Pages {
         self.0.limit_hits.splice(..0, before.limit_hits);
         let mut earlier = before.instances;
         for instance in &mut self.0.instances {
-            // The newest page has the present facts; channels and listeners are spread over all.
+            // The newest page has the current state; channels and listeners are spread over all
+            // pages.
             let same = earlier
                 .iter_mut()
                 .find(|it| it.instance == instance.instance);
@@ -320,7 +320,7 @@ impl Pages {
 }
 
 impl Status {
-    /// Sockets of the app and origin of a page that were cut since the daemon started.
+    /// Number of cut sockets of a page's app and origin since the daemon started.
     #[must_use]
     pub fn cut_of(&self, page: &WebPageStatus) -> u64 {
         let of_app = self.web_apps.iter().filter(|app| app.app == page.app);

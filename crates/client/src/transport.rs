@@ -1,4 +1,4 @@
-//! The calls' way to the daemon, which adds the token to every call over TCP.
+//! The transport of calls, which adds the token to every call over TCP.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use tower::Service;
 
 use crate::error::ClientError;
 
-/// Largest file that holds a token.
+/// Maximum size of a token file.
 const MOST_TOKEN_BYTES: u64 = 16 << 10;
 
 /// The token of calls over TCP: the content of the file `EXPD_TOKEN_FILE`, else `EXPD_TOKEN`.
@@ -42,16 +42,16 @@ fn read_token(path: &Path) -> io::Result<Secret> {
     Ok(Secret::new(text.expose().trim()))
 }
 
-/// The connection, which adds the token to every call.
+/// A connection that adds the token to every call.
 #[derive(Clone, Debug)]
 pub(crate) struct Transport {
     channel: Channel,
-    /// The header `authorization`; none on a Unix socket, where the kernel tells who calls.
+    /// The header `authorization`; `None` on a Unix socket, where the kernel identifies the caller.
     authorization: Option<HeaderValue>,
 }
 
 impl Transport {
-    /// A connection whose calls bring this token.
+    /// A connection whose calls send this token.
     pub(crate) fn new(channel: Channel, token: Option<&Secret>) -> Result<Self, ClientError> {
         let header = |token: &Secret| -> Result<HeaderValue, ClientError> {
             let bearer = Secret::new(format!("Bearer {}", token.expose()));

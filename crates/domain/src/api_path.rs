@@ -36,7 +36,7 @@ const UNSENDABLE: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// Characters of a content's path that are its own, and no part of a URL's syntax.
+/// Characters that belong to a content path itself and are not URL syntax.
 const NOT_IN_CONTENT: &AsciiSet = &UNSENDABLE
     .add(b'%')
     .add(b'?')
@@ -46,7 +46,7 @@ const NOT_IN_CONTENT: &AsciiSet = &UNSENDABLE
     .add(b'[')
     .add(b']');
 
-/// The place below which content is delivered.
+/// Prefix of content delivery.
 const DELIVERY: &str = "/api/delivery";
 
 /// A path below `/api/` that every server reads alike, with its query.
@@ -135,8 +135,8 @@ impl ApiPath {
         }
     }
 
-    /// The path as it is sent: as written, with characters that no request line can hold (spaces,
-    /// non-ASCII letters) encoded.
+    /// The path as it is sent: as written, with characters that a request line cannot hold (spaces,
+    /// non-ASCII letters) percent-encoded.
     pub fn as_str(&self) -> &str {
         &self.path
     }
@@ -156,7 +156,7 @@ impl fmt::Display for ApiPath {
 /// A path that belongs to the daemon's own session: the answers to it are tokens.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the path {0} is the daemon's own: it logs in and keeps the token to itself; any other path under /api/ is sent with it"
+    "the path {0} is the daemon's own: it logs in by itself and never reveals the token; any other path under /api/ is sent with it"
 )]
 pub struct ReservedPath(
     /// Start of the path, quoted.
@@ -271,8 +271,8 @@ fn has_dot_segment(path: &str) -> bool {
     })
 }
 
-/// One way in which a server may read a path. No single reading is the strictest: a server that
-/// treats a backslash as a slash sees two segments where another cuts both as one parameter. So all
+/// One way in which a server may read a path. No reading is the strictest: a server that treats a
+/// backslash as a slash sees two segments where another cuts both as one parameter. So all
 /// combinations are tried.
 #[derive(Clone, Copy)]
 #[expect(
@@ -301,7 +301,7 @@ impl Reader {
         })
     }
 
-    /// The text as this server takes it.
+    /// The text as this server reads it.
     fn read(self, text: &str) -> String {
         let mut segments = text
             .split(self.slashes())

@@ -14,12 +14,12 @@ pub const MAX_NAME_BYTES: usize = 16 * 1024;
 /// The same name with other flags is another channel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Channel {
-    /// Any text, the empty one too. Contextual names (a device's uuid, `organization`, …) have a
-    /// meaning to EXP.
+    /// Any text, even empty. Contextual names (a device's uuid, `organization`, …) have a meaning
+    /// to EXP.
     pub name: String,
-    /// True for the channel's system side, on which only EXP itself sends.
+    /// True for the channel's system side, on which only EXP sends.
     pub system: bool,
-    /// True for a channel that is open to consumer apps, which may use no other.
+    /// True for a channel that is open to consumer apps, which can use no other.
     pub consumer: bool,
 }
 

@@ -133,7 +133,7 @@ impl ChannelId {
         let json = engine
             .decode(&self.0)
             .map_err(|_| refused("it is not Base64"))?;
-        // A browser's Base64 function takes letters up to U+00FF, and makes a byte of each.
+        // A browser's `btoa` takes letters up to U+00FF and makes one byte of each.
         let text = String::from_utf8(json)
             .unwrap_or_else(|error| error.as_bytes().iter().copied().map(char::from).collect());
         let (organization, name, system, consumer): (Option<String>, String, Flag, Flag) =

@@ -1,11 +1,11 @@
-//! Wall clocks that nobody has set yet.
+//! Detection of wall clocks that have not been set.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Time since the epoch before which no clock can be right: this program is younger.
+/// Earliest plausible date, since the epoch: this program is younger.
 const EARLIEST: Duration = Duration::from_secs(1_735_689_600);
 
-/// True of a date of before 2025, which a wall clock shows that nobody has set.
+/// True for a date before 2025, which only an unset wall clock shows.
 #[must_use]
 pub fn is_unset(date: SystemTime) -> bool {
     date < UNIX_EPOCH + EARLIEST

@@ -1,16 +1,16 @@
-//! Texts of a server inside a sentence: bounded as in [`quoted`](crate::quoted), but without
-//! quotation marks.
+//! Server texts inside a sentence: bounded as in [`quoted`](crate::quoted), but without quotation
+//! marks.
 //!
 //! A server decides the length and the content of its texts. Every part of them that is logged,
-//! kept in a status or put into an error passes through here, so that no answer can flood a log or
-//! control an operator's terminal.
+//! kept in a status or put into an error passes through here, so that no response can flood a log
+//! or control an operator's terminal.
 
 use std::fmt::Display;
 
 use crate::quoted::{QUOTED_CHARS, bounded, is_hidden};
 
-/// The first [`QUOTED_CHARS`] characters of a text, with spaces for hidden ones and an ellipsis
-/// where there was more.
+/// First [`QUOTED_CHARS`] characters of a text, with spaces in place of hidden characters and an
+/// ellipsis if the text was cut.
 #[must_use]
 pub fn excerpt(text: &str) -> String {
     let text = text.trim();
@@ -23,7 +23,7 @@ pub fn excerpt(text: &str) -> String {
 }
 
 /// A library's error message, which may quote a server's text: serde quotes whole strings, rustls
-/// every name of a certificate. It may be twice as long as a quotation, so that the message keeps
+/// every name of a certificate. The limit is twice that of a quotation, so that the message keeps
 /// its own words.
 #[must_use]
 pub fn sentence(error: &(impl Display + ?Sized)) -> String {

@@ -27,7 +27,7 @@ impl Fate {
         }
     }
 
-    /// The fate that the contract names with this word; `None` for a word that it does not have.
+    /// The fate with this word in the contract; `None` for an unknown word.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|fate| fate.as_str() == word)

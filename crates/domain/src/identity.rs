@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::secret::Secret;
 
-/// The three kinds of identities that EXP knows.
+/// Kinds of EXP identities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum IdentityKind {
@@ -19,7 +19,7 @@ pub enum IdentityKind {
 }
 
 impl IdentityKind {
-    /// The kind that one of EXP's words names.
+    /// The kind named by EXP's word.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::User, Self::Device, Self::ConsumerApp]
@@ -66,8 +66,8 @@ pub struct Identity {
     pub pairing_code: Option<String>,
 }
 
-/// The longest text of an identity (uuid, organization, pairing code) that is taken from a network,
-/// in bytes: they appear in every channel ID, status and log line.
+/// Maximum length in bytes of an identity's text (uuid, organization, pairing code) that is
+/// accepted from a network: these texts appear in every channel ID, status and log line.
 pub const MAX_IDENTITY_BYTES: usize = 1024;
 
 /// Response to a login and to a token refresh.
@@ -82,7 +82,7 @@ pub struct Authentication {
     pub identity: Identity,
     /// Address of the live socket.
     #[serde(default)]
-    pub network: Network,
+    pub network: NetworkEndpoint,
     /// Token for content URLs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restricted_token: Option<Secret>,
@@ -91,7 +91,7 @@ pub struct Authentication {
 /// The part of the authentication payload that describes the live socket.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Network {
+pub struct NetworkEndpoint {
     /// Host of the socket; the API's host when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,

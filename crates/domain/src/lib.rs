@@ -1,12 +1,12 @@
 //! The domain of the EXP network: channels and their IDs, broadcasts, payloads, identities, logins
 //! and API paths, each with its form on the wire.
 //!
-//! The crate does no I/O and knows no other crate of the workspace. It also owns the words that
-//! several of them share ([`Fate`], [`GapReason`], [`LinkState`], [`Overflow`],
+//! The crate does no I/O and depends on no other crate of the workspace. It also owns the terms
+//! that several crates share ([`Fate`], [`GapReason`], [`LinkState`], [`Overflow`],
 //! [`SubscriptionState`]): each is spelled in one place, by its `as_str`.
 #![warn(missing_docs)]
 
-// The example of the README is a test.
+// Compiles and runs the README's example.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
@@ -33,7 +33,7 @@ pub use channel::{Channel, ChannelRule};
 pub use channel_id::{Alphabet, ChannelId};
 pub use fate::Fate;
 pub use identity::{Identity, IdentityKind};
-pub use link::{LinkCause, LinkState};
+pub use link::{Generation, LinkCause, LinkState};
 pub use login_answer::{KnownIdentity, LoginAnswer};
 pub use message::{Broadcast, BroadcastId, DEFAULT_BROADCAST_TIMEOUT, ROUND_TRIP_ALLOWANCE};
 pub use pattern::{NamePattern, NameSet};

@@ -1,4 +1,4 @@
-//! The states of an instance's link to the network.
+//! The states of an instance's link to the network, and the protocol generation it speaks.
 
 use std::fmt;
 
@@ -12,11 +12,11 @@ pub enum LinkState {
     Connecting,
     /// The socket is open.
     Online,
-    /// Not connected; the next try is scheduled.
+    /// Not connected; the next attempt is scheduled.
     Offline,
     /// The network refuses the credentials.
     Refused,
-    /// Connected in pairing mode: an operator has yet to type the pairing code.
+    /// Connected in pairing mode: the operator has not typed the pairing code yet.
     Pairing,
 }
 
@@ -58,7 +58,7 @@ impl fmt::Display for LinkState {
     }
 }
 
-/// Cause of a change of the link's state: a fixed word for each, where the reason is a sentence.
+/// Cause of a change of the link's state: a fixed word for programs, beside the reason for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LinkCause {
     /// A login began.
@@ -67,11 +67,11 @@ pub enum LinkCause {
     Opening,
     /// The socket is open.
     Opened,
-    /// The login failed, and nobody refused the credentials.
+    /// The login failed for another reason than refused credentials.
     LoginFailed,
     /// The network refuses the credentials or the token.
     Refused,
-    /// The server cannot be reached, or what answers is none.
+    /// The server cannot be reached, or the other end is not an EXP server.
     Unreachable,
     /// The server did not answer in time.
     Timeout,
@@ -79,7 +79,7 @@ pub enum LinkCause {
     Busy,
     /// The open socket was closed or broke.
     Closed,
-    /// The open socket looked well, and the server confirmed nothing any more.
+    /// The open socket seemed healthy, but the server stopped confirming subscriptions.
     Unanswered,
     /// This host lost the address that the socket was opened from.
     PathGone,
@@ -116,6 +116,26 @@ impl LinkCause {
             Self::Closed => "closed",
             Self::Unanswered => "unanswered",
             Self::PathGone => "path_gone",
+        }
+    }
+}
+
+/// Generation of the Engine.IO protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Generation {
+    /// Engine.IO 3: Socket.IO 1 and 2.
+    V3,
+    /// Engine.IO 4: Socket.IO 3 and later.
+    V4,
+}
+
+impl Generation {
+    /// The number of the generation in Engine.IO (`EIO`).
+    #[must_use]
+    pub fn number(self) -> u32 {
+        match self {
+            Self::V3 => 3,
+            Self::V4 => 4,
         }
     }
 }

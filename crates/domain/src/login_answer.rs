@@ -1,7 +1,7 @@
-//! The answer to a login or a token refresh, read as a client reads it.
+//! The response to a login or a token refresh, read as a client reads it.
 //!
-//! Networks differ in all of it but the token. Whatever is missing, null or of another shape is
-//! absent here and named in [`KnownIdentity::unknown`]; members that nobody asked for are kept.
+//! Networks differ in everything but the token. A member that is missing, null or of another shape
+//! is absent here and named in [`KnownIdentity::unknown`]; additional members are kept.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,21 +12,21 @@ use super::excerpt::sentence;
 use super::identity::{IdentityKind, MAX_IDENTITY_BYTES};
 use super::secret::Secret;
 
-/// Bound in bytes on the members of an identity that are kept as they came.
+/// Maximum number of bytes of an identity's additional members that are kept.
 pub const MAX_REST_BYTES: usize = 64 << 10;
 
-/// Answer to a login or a refresh.
+/// Response to a login or a refresh.
 #[derive(Clone, Debug)]
 pub struct LoginAnswer {
     /// Bearer token for the `Authorization` header.
     pub token: Secret,
-    /// Expiry of the token in milliseconds since the epoch, where it is a number.
+    /// Expiry of the token in milliseconds since the epoch, if it is a number.
     pub expiration: Option<i64>,
     /// The identity that logged in.
     pub identity: KnownIdentity,
-    /// Host for API calls (`api.host`), as it was announced.
+    /// Host for API calls (`api.host`), as announced.
     pub api_host: Option<String>,
-    /// Host of the live socket (`network.host`), as it was announced.
+    /// Host of the live socket (`network.host`), as announced.
     pub network_host: Option<String>,
     /// Token of the live socket in place of the session's, in some generations.
     pub network_token: Option<Secret>,
@@ -34,58 +34,58 @@ pub struct LoginAnswer {
     pub restricted_token: Option<Secret>,
 }
 
-/// The identity of a session, as far as the network tells it.
+/// The identity of a session, as far as the network reveals it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownIdentity {
-    /// Kind of the identity; that of the credentials where the network names none of the three.
+    /// Kind of the identity; the credentials' kind if the network names none of the three.
     pub kind: IdentityKind,
-    /// UUID of the identity; that of the credentials where the network tells none; empty while a
-    /// device waits to be paired.
+    /// UUID of the identity; the credentials' UUID if the network omits it; empty while a device
+    /// waits to be paired.
     pub uuid: String,
-    /// Organization that its channels belong to; empty where the network tells none.
+    /// Organization that its channels belong to; empty if the network omits it.
     pub organization: String,
     /// A user's name.
     pub username: Option<String>,
     /// A user's role.
     pub role: Option<String>,
-    /// The code that an operator types to pair this device: set in pairing mode only, and empty
-    /// where the network does not tell it.
+    /// The code that an operator types to pair this device: set in pairing mode only, and empty if
+    /// the network omits it.
     pub pairing_code: Option<String>,
-    /// The identity's members that no field above tells, as the JSON text of an object; empty where
-    /// there are none, or more than [`MAX_REST_BYTES`].
+    /// The identity's members without a field above, as the JSON text of an object; empty if there
+    /// are none or they exceed [`MAX_REST_BYTES`].
     pub rest: String,
-    /// Members of the answer that are missing or cannot be used: `identity.uuid`, `api.host`, ….
+    /// Members of the response that are missing or unusable: `identity.uuid`, `api.host`, ….
     pub unknown: Vec<&'static str>,
 }
 
-/// The claimant of a login, for what its answer leaves out.
+/// The claimant of a login: fills in what the response omits.
 #[derive(Clone, Copy, Debug)]
 pub struct Claimant<'a> {
     /// Kind of the credentials.
     pub kind: IdentityKind,
-    /// UUID of the credentials, where they have one.
+    /// UUID of the credentials, if they have one.
     pub uuid: Option<&'a str>,
 }
 
-/// Reason why an answer to a login is of no use.
+/// Reason why a login response is unusable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoginAnswerError {
     /// Not the JSON text of an object.
-    #[error("it is no JSON object: {0}")]
+    #[error("it is not a JSON object: {0}")]
     Malformed(String),
     /// Without a token.
     #[error("it has no token")]
     NoToken,
     /// With a token that no HTTP header can carry.
-    #[error("its token is no text that an HTTP header can carry")]
+    #[error("its token cannot be sent in an HTTP header")]
     UnusableToken,
 }
 
-/// A JSON object with its members as they came; of those named twice the last.
+/// A JSON object with its members verbatim. The last of duplicate members counts.
 type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
 impl LoginAnswer {
-    /// Reads an answer.
+    /// Reads a response.
     ///
     /// # Errors
     /// It has no usable token. Nothing else is required.
@@ -190,7 +190,7 @@ impl KnownIdentity {
     }
 }
 
-/// The members as one object, each value as it came; none where they are too long.
+/// The members as one object, each value verbatim; `None` if they are too long.
 fn rest(members: &Members<'_>) -> Option<String> {
     if members.is_empty() {
         return Some(String::new());
@@ -218,7 +218,7 @@ fn flag(members: &Members<'_>, name: &str) -> Option<bool> {
     serde_json::from_str(members.get(name)?.get()).ok()
 }
 
-/// A number of milliseconds, whole or fractional, or such a number as text.
+/// A number of milliseconds, whole or fractional, or a text with such a number.
 fn millis(raw: &RawValue) -> Option<i64> {
     let text: Option<String> = serde_json::from_str(raw.get()).ok();
     let number = text.as_deref().unwrap_or(raw.get()).trim();
@@ -234,7 +234,7 @@ fn millis(raw: &RawValue) -> Option<i64> {
     fractional.is_finite().then_some(whole)
 }
 
-/// True for a text that a header's value can hold.
+/// True for a text that a header value can hold.
 fn is_header_text(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }

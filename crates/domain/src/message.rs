@@ -8,19 +8,20 @@ use serde::{Deserialize, Serialize};
 use super::channel_id::ChannelId;
 use super::payload::Payload;
 
-/// Time that EXP collects responses to a broadcast where the caller does not say.
+/// Time for which EXP collects responses to a broadcast unless the caller sets one.
 pub const DEFAULT_BROADCAST_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Part of a call's deadline that is kept for the round trip to EXP, beside the time for responses.
+/// Part of a call's deadline that is reserved for the round trip to EXP, beside the time for
+/// responses.
 pub const ROUND_TRIP_ALLOWANCE: Duration = Duration::from_secs(1);
 
-/// Random ID that the network gives a broadcast; a response quotes it.
+/// Random ID that the network assigns to a broadcast; a response quotes it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BroadcastId(String);
 
 impl BroadcastId {
-    /// Wraps an ID as it was received.
+    /// Wraps an ID as received.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -47,7 +48,7 @@ pub struct Broadcast {
     pub name: String,
     /// Channel of the broadcast.
     pub channel: ChannelId,
-    /// Payload of the sender; `null` when absent.
+    /// The sender's payload; `null` when absent.
     #[serde(default)]
     pub payload: Payload,
 }

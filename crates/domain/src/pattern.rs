@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// A pattern of names.
+/// A pattern of names: `*` matches any text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamePattern(String);
 
@@ -19,12 +19,12 @@ impl NamePattern {
         &self.0
     }
 
-    /// True where the pattern matches a whole name.
+    /// True if the pattern matches the whole name.
     pub fn matches(&self, name: &str) -> bool {
         matches(&self.0, name)
     }
 
-    /// True where it matches every name.
+    /// True if the pattern matches every name.
     pub fn is_any(&self) -> bool {
         !self.0.is_empty() && self.0.bytes().all(|byte| byte == b'*')
     }
@@ -36,7 +36,7 @@ impl fmt::Display for NamePattern {
     }
 }
 
-/// A set of names, such as those of the events that a listener may hear.
+/// A set of names, for example of the events that a listener may receive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum NameSet {
     /// All names.
@@ -47,7 +47,7 @@ pub enum NameSet {
 }
 
 impl NameSet {
-    /// True where a name is in the set.
+    /// True if the name is in the set.
     #[inline]
     pub fn contains(&self, name: &str) -> bool {
         match self {
@@ -57,19 +57,19 @@ impl NameSet {
     }
 }
 
-/// True where the text of a pattern matches a whole name.
+/// True if the pattern's text matches the whole name.
 pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
-    // The first part is there always.
+    // `split` always yields a first part.
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = name.strip_prefix(first) else {
         return false;
     };
     let Some(last) = parts.next_back() else {
-        // A pattern without `*`.
+        // The pattern has no `*`.
         return rest.is_empty();
     };
-    // The leftmost place of each part leaves the most for those that follow.
+    // Matching each part as far left as possible leaves the most for the parts after it.
     for part in parts {
         let Some((_, after)) = rest.split_once(part) else {
             return false;

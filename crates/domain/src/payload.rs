@@ -1,29 +1,29 @@
-//! Payloads: JSON text that belongs to the apps and passes unchanged. White space around the whole
-//! is not part of it: inside another document, nobody could tell the two apart.
+//! Payloads: JSON text that belongs to the apps and passes through unchanged. Whitespace around the
+//! text is not part of it: inside another document, it could not be told from that document's own.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// The deepest nesting of arrays and objects that is accepted.
+/// Maximum nesting of arrays and objects.
 ///
 /// The Socket.IO library parses a packet with a limit of 128 levels and silently drops deeper ones.
 /// The envelope takes some of those levels; below this limit every accepted payload is deliverable.
 pub const MAX_DEPTH: usize = 100;
 
-/// The largest payload that is accepted, in bytes of JSON text. EXP accepts documents of up to 16
-/// MB, and a WebSocket frame of the Socket.IO library holds 16 MiB, envelope included.
+/// Maximum length of a payload in bytes of JSON text. EXP accepts documents of up to 16 MB, and a
+/// WebSocket frame of the Socket.IO library holds 16 MiB, envelope included.
 pub const MAX_BYTES: usize = 16_000_000;
 
 /// A well-formed JSON text, kept and passed on exactly as written: digits, key order and inner
-/// white space.
+/// whitespace.
 #[derive(Clone, Serialize)]
 #[serde(transparent)]
 pub struct Payload(Box<RawValue>);
 
 impl Payload {
-    /// Checks a JSON text and keeps it, without the white space around it.
+    /// Checks a JSON text and keeps it, without the whitespace around it.
     ///
     /// # Errors
     /// The text is not JSON, nests deeper than [`MAX_DEPTH`], is longer than [`MAX_BYTES`], or
@@ -49,10 +49,10 @@ impl Payload {
             .and_then(Self::parse)
     }
 
-    /// Reads it as a value of a program's own type.
+    /// Reads the payload as a value of a program's own type.
     ///
     /// # Errors
-    /// The JSON is no such value.
+    /// The JSON is not such a value.
     pub fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.as_str())
     }
@@ -91,7 +91,7 @@ impl<'de> Deserialize<'de> for Payload {
 }
 
 impl From<serde_json::Value> for Payload {
-    /// Writes the value as JSON text without white space.
+    /// Writes the value as JSON text without whitespace.
     fn from(value: serde_json::Value) -> Self {
         // A `Value` always has a JSON text: its keys are strings and its numbers are finite.
         serde_json::value::to_raw_value(&value).map_or_else(|_| Self::null(), Self)
@@ -133,12 +133,12 @@ pub enum PayloadError {
     TooLarge(usize),
     /// The text escapes half of a surrogate pair, such as `\ud800`.
     #[error(
-        "the payload escapes half of a surrogate pair (at byte {0}), which is no Unicode character"
+        "the payload escapes half of a surrogate pair (at byte {0}), which is not a Unicode character"
     )]
     LoneSurrogate(usize),
 }
 
-/// Checks that a text, with the white space around it, may be a payload, without a copy.
+/// Checks without a copy that a text, whitespace around it included, is a valid payload.
 ///
 /// # Errors
 /// As for [`Payload::parse`].
@@ -152,9 +152,9 @@ pub fn check(text: &str) -> Result<(), PayloadError> {
         .map_err(|error| PayloadError::NotJson(error.to_string()))
 }
 
-/// Checks nesting and escaped surrogates; the parser checks the rest.
+/// Checks nesting and escaped surrogates. The parser checks everything else.
 fn check_depth_and_escapes(text: &[u8]) -> Result<(), PayloadError> {
-    // Most texts need no walk: the processor counts many bytes at a time.
+    // Most texts need no walk: counting brackets is vectorized.
     let (openings, has_escapes) = survey(text);
     if openings <= MAX_DEPTH && !has_escapes {
         return Ok(());
@@ -162,10 +162,10 @@ fn check_depth_and_escapes(text: &[u8]) -> Result<(), PayloadError> {
     walk_depth_and_escapes(text)
 }
 
-/// Number of brackets and braces that open, in strings too, which is the most that can be nested;
-/// true where the text escapes anything.
+/// Number of opening brackets and braces, including those in strings: an upper bound of the
+/// nesting. The flag is true if the text contains an escape.
 fn survey(text: &[u8]) -> (usize, bool) {
-    // As many as a byte can count: wider sums would take fewer bytes at a time.
+    // Block length that a byte can count: wider sums would process fewer bytes at a time.
     let blocks = text.chunks(usize::from(u8::MAX));
     blocks.fold((0, false), |(openings, has_escapes), block| {
         let (mut opens, mut escapes) = (0_u8, 0_u8);
@@ -192,7 +192,7 @@ fn walk_depth_and_escapes(text: &[u8]) -> Result<(), PayloadError> {
                             if !matches!(escaped_unit(text, at + 6), Some(0xDC00..=0xDFFF)) {
                                 return Err(PayloadError::LoneSurrogate(at));
                             }
-                            // Skips the digits of this half and all of the other half.
+                            // Skips the digits of this half and the whole other half.
                             bytes.nth(9);
                         }
                         Some(0xDC00..=0xDFFF) => return Err(PayloadError::LoneSurrogate(at)),

@@ -1,9 +1,9 @@
-//! Texts from outside, made safe to quote in messages: shortened, and without characters that
-//! mislead a terminal or a reader.
+//! External texts, made safe to quote in messages: shortened, and without characters that mislead a
+//! terminal or a reader.
 //!
-//! A text that an app or a server sent may be of any length and hold anything. A message quotes at
-//! most [`QUOTED_CHARS`] characters of it ([`Quoted`]). The message itself is bounded while it is
-//! written ([`bounded`]), so it never costs more than what is kept of it.
+//! A text from an app or a server may have any length and content. A message quotes at most
+//! [`QUOTED_CHARS`] characters of it ([`Quoted`]). The message itself is bounded while it is
+//! written ([`bounded`]), so it never costs more than the part that is kept.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write as _};
@@ -69,7 +69,8 @@ pub fn bounded(message: impl Display, most: usize) -> String {
         text: String::new(),
         most,
     };
-    // It fails on purpose once it is full. A message that fails by itself is kept up to that point.
+    // The writer fails on purpose once it is full. A message that fails by itself is kept up to
+    // that point.
     write!(bounded, "{message}").ok();
     match shortened(&bounded.text, most) {
         Cow::Borrowed(_) => bounded.text,
@@ -102,8 +103,8 @@ pub fn is_hidden(character: char) -> bool {
     }
 }
 
-/// True where the standard library escapes a character as unprintable. It escapes combining marks
-/// too where they stand alone, but not after a letter, where they are visible.
+/// True if the standard library escapes the character as unprintable. It also escapes combining
+/// marks that stand alone, but not after a letter, where they are visible.
 fn is_unprintable(character: char) -> bool {
     if character.escape_debug().len() == 1 {
         return false;

@@ -19,13 +19,13 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text itself, for signing, for a request header or for storing.
+    /// The text itself, to be signed with, sent in a header or stored.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// True for the empty text.
+    /// True if the text is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

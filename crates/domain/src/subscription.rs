@@ -1,4 +1,4 @@
-//! The words of a listener's subscription: its state, its gaps, and its overflow policy.
+//! Terms of a listener's subscription: its state, its gaps, and its overflow policy.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum SubscriptionState {
-    /// The network has not confirmed it, or no longer does: broadcasts may be missed.
+    /// Not confirmed by the network, or no longer: broadcasts may be missed.
     Pending,
-    /// The network has confirmed it: broadcasts from now on arrive.
+    /// Confirmed by the network: broadcasts arrive from now on.
     Confirmed,
 }
 
@@ -35,9 +35,10 @@ pub enum GapReason {
     Overflow,
     /// Events grew too old before they were delivered.
     Expired,
-    /// The log to resume no longer exists: the daemon restarted, or the channel went unused.
+    /// The log to resume no longer exists: the daemon restarted, or the channel was unused for too
+    /// long.
     Restarted,
-    /// A reason of a newer daemon, which this version does not know.
+    /// A newer daemon's reason, which this version does not know.
     Unknown,
 }
 
@@ -70,7 +71,7 @@ impl GapReason {
 /// Policy for a listener that falls behind its channel's log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Overflow {
-    /// The listener gets a gap and continues with the oldest event that is left.
+    /// The listener gets a gap and continues with the oldest event still in the log.
     #[default]
     Skip,
     /// The listener ends.

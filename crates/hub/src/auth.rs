@@ -5,24 +5,24 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{ConnectInfo, State};
 
-use super::address::Address;
 use super::authentication::{Authentication, PublicUrl};
 use super::body::{JsonBody, PUBLIC_BODY};
-use super::connection::RequestConnection;
 use super::disconnect;
 use super::error::ApiError;
 use super::login::Login;
-use super::login_request::{ClaimedKind, LoginClaims, LoginRequest, UserLogin};
 use super::pairing_codes::IssuedCode;
 use super::password;
 use super::state::HubState;
 use super::tokens::now_millis;
 use expd_domain::login as login_token;
 use expd_domain::{Identity, IdentityKind, Secret};
+use expd_server::address::Address;
+use expd_server::connection::RequestConnection;
+use expd_server::login_request::{ClaimedKind, LoginClaims, LoginRequest, UserLogin};
 use expd_server::token_life::TokenLife;
 
 /// Hash that is checked for an unknown user, so that response times do not reveal which users
-/// exist. It was made up; an unknown user is refused even if it matches.
+/// exist. It is made up; an unknown user is refused even if it matches.
 const DUMMY_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$2h/rE2xZ9dUUqfKAzXmv3Q4yqVbZbSLhGBL5Q8vMr5I";
 
 /// `POST /api/auth/login`
@@ -63,7 +63,7 @@ pub(super) async fn refresh(
 ) -> Result<Json<Authentication>, ApiError> {
     let mut login = login.inspect_err(|_| hub.counters.refreshes_refused.increment())?;
     if login.identity.pairing_code.is_some() {
-        // As in EXP's cloud: the device logs in anew, and gets a new code.
+        // As in EXP's cloud: the device logs in again, and gets a new code.
         hub.counters.refreshes_refused.increment();
         return Err(ApiError::unauthorized(
             "authentication.pairing",
@@ -126,7 +126,7 @@ fn log_in_with_token(
     let signed_with = |secret: &Secret| login_token::verify::<LoginClaims>(token, secret).is_ok();
     let life = hub.tokens.life();
     let uuid = claims.uuid();
-    // What was signed goes first. Where neither says it, the secret that fits does.
+    // The signed kind takes precedence. If neither names one, the secret that matches decides.
     let kind = claims.kind.or(kind);
     if kind != Some(ClaimedKind::ConsumerApp)
         && let Some(device) = hub.directory.device(uuid)
@@ -163,7 +163,7 @@ fn log_in_with_token(
 fn issue_code(hub: &Arc<HubState>, address: Address, life: TokenLife) -> Result<String, ApiError> {
     let IssuedCode { code, replaced } = hub.directory.issue_code(address, life)?;
     if let Some(replaced) = replaced {
-        // The device that waits with the replaced code has to ask for another one.
+        // The device that waits with the evicted code must request another one.
         for socket in hub.sockets.sockets_of_code(&replaced) {
             disconnect::disconnect(hub, socket);
         }

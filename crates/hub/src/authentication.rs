@@ -1,4 +1,4 @@
-//! Answer to a login and to a refresh, with all that the SDKs read from it.
+//! Response to a login and to a refresh, with every member that the SDKs read from it.
 
 use std::sync::Arc;
 
@@ -30,13 +30,13 @@ struct Host {
     host: String,
 }
 
-/// An identity, and what the SDKs read besides.
+/// An identity, with further members that the SDKs read.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct AnnouncedIdentity {
     #[serde(flatten)]
     identity: Identity,
-    /// True in pairing mode; the JS SDK refuses API calls then.
+    /// True in pairing mode; the JS SDK then refuses API calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     is_pairing: Option<bool>,
     #[serde(flatten)]
@@ -52,7 +52,7 @@ struct AnnouncedUser {
 }
 
 impl Authentication {
-    /// Answers a login with a token that expires when the login does.
+    /// The response to a login, with a token that expires when the login does.
     pub(super) fn new(hub: &HubState, login: Login, PublicUrl(host): PublicUrl) -> Self {
         let fingerprint = login.fingerprint();
         let Login {
@@ -84,8 +84,8 @@ impl Authentication {
 }
 
 /// URL by which clients reach this server, announced as the address of the API and of the live
-/// socket: that of the settings, else the one that was asked. A proxy that terminates TLS sets
-/// `X-Forwarded-Proto`; a client that sets it itself misleads nobody else.
+/// socket: the settings' URL, else the requested one. A proxy that terminates TLS sets
+/// `X-Forwarded-Proto`; a client that sets it itself misleads only itself.
 pub(super) struct PublicUrl(String);
 
 impl FromRequestParts<Arc<HubState>> for PublicUrl {

@@ -1,26 +1,26 @@
 //! Request bodies and JSON responses.
 //!
-//! Bodies of logged-in clients are charged to a shared memory budget, of which one identity gets a
-//! part. Small bodies have a budget of their own, which half-sent large ones cannot exhaust. Bodies
-//! that anybody may send are so small that the limit of anonymous connections bounds them.
+//! Bodies of logged-in clients are charged to a shared memory budget, of which each identity gets a
+//! share. Small bodies have a separate budget, which half-sent large ones cannot exhaust. Bodies
+//! that need no login are so small that the limit of anonymous connections bounds them.
 
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-use super::byte_budget::Reservation;
-use super::connection::RequestConnection;
 use super::error::ApiError;
 use super::login::Login;
 use super::state::HubState;
+use expd_server::byte_budget::Reservation;
+use expd_server::connection::RequestConnection;
 
 pub(super) use expd_server::body::{
     BodyTerms, PAYLOAD_BODY, PUBLIC_BODY, SMALL_BODY, content_length, json, payload, read,
 };
 
 /// JSON body of at most `LIMIT` bytes; no body at all is `null`. The handler's other extractors run
-/// first, so only authorized clients get to send one.
+/// first, so only authorized clients can send one.
 pub(super) struct JsonBody<T, const LIMIT: usize> {
     pub value: T,
     /// Reservation in the memory budget of all bodies, released when the handler drops it.
@@ -35,8 +35,8 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<Arc<HubState>> for Jso
         let ConnectInfo(RequestConnection(connection)) = parts
             .extensions
             .get::<ConnectInfo<RequestConnection>>()
-            .ok_or_else(|| ApiError::internal("a request came over no connection"))?;
-        // Left here by the extractor of the login.
+            .ok_or_else(|| ApiError::internal("a request has no connection"))?;
+        // Set by the extractor of the login.
         let login = parts.extensions.get::<Login>();
         if let Some(login) = login
             && LIMIT > PUBLIC_BODY

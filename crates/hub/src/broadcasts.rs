@@ -34,7 +34,7 @@ pub(super) async fn broadcast(
     let payload = body::payload(value.payload)?;
 
     let id = new_id();
-    // Registered before it is delivered, so that no response is too early.
+    // Registered before delivery, so that no response is too early.
     let waiting = hub.pending.open(id.clone(), channel.clone())?;
     hub.counters.broadcasts.increment();
     publish(

@@ -1,9 +1,8 @@
 //! Queries of collections: equality filters by dotted path, `sort`, `skip`, `limit`.
 //!
-//! `location.zones.key=a` holds where any zone has that key: a path goes through lists as if each
-//! of their elements stood in their place. A path that is given more than once takes any of its
-//! values. The text of a query is compared with texts, numbers as they are written, `true`,
-//! `false` and `null`.
+//! `location.zones.key=a` matches if any zone has that key: a path applies to each element of a
+//! list on its way. A path that is given more than once matches any of its values. A filter's text
+//! is compared with texts, numbers as written, `true`, `false` and `null`.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -17,15 +16,14 @@ use super::body::{PAYLOAD_BODY, json};
 use super::error::ApiError;
 use expd_domain::{Payload, Quoted};
 
-/// Limit of one answer: the results end before it, so that one of the largest documents still
+/// Limit of one response: the results stop short of it, so that one document of maximum size still
 /// fits. `total` counts all; `skip` gets the others.
 const MAX_PAGE_BYTES: usize = PAYLOAD_BODY;
 
-/// Documents up to this size are searched where the request is served, larger collections on a
-/// thread that may block.
+/// Collections up to this size are searched on the async thread, larger ones on a blocking thread.
 const INLINE_BYTES: usize = 256 * 1024;
 
-/// Parameters that are no filters. `_rt` is a token, `undefined` what JS makes of none.
+/// Parameters that are not filters. `_rt` is a token; JS sends `undefined` for an unset name.
 const NO_FILTERS: [&str; 3] = ["_rt", "appContent", "undefined"];
 
 /// Query of a collection.
@@ -37,7 +35,7 @@ pub(super) struct CollectionQuery {
     limit: Option<usize>,
 }
 
-/// Path, and the values of which it has to have one.
+/// Path, and the values of which one must match.
 #[derive(Debug)]
 struct Filter {
     path: String,
@@ -53,7 +51,7 @@ struct SortField {
 /// Results of a query.
 #[derive(Debug, Default)]
 pub(super) struct Page {
-    /// Number of documents that match, on this page or not.
+    /// Number of all matching documents, on this page or not.
     pub total: usize,
     pub results: Vec<Arc<Payload>>,
 }
@@ -99,7 +97,7 @@ impl CollectionQuery {
         }
         tokio::task::spawn_blocking(move || self.page(documents))
             .await
-            .map_err(|error| ApiError::internal(format!("a search has ended: {error}")))
+            .map_err(|error| ApiError::internal(format!("a search failed: {error}")))
     }
 
     /// The page of these documents.
@@ -136,8 +134,8 @@ impl CollectionQuery {
 }
 
 impl Filter {
-    /// False where the text cannot hold any of the values, which spares parsing it. Escapes may
-    /// hide a value.
+    /// False if the text cannot hold any of the values, which saves parsing it. Escapes may hide a
+    /// value.
     fn may_match(&self, text: &str) -> bool {
         let plain = |value: &str| !value.contains(|c: char| c.is_control() || "\"\\".contains(c));
         text.contains('\\')
@@ -154,7 +152,7 @@ impl Filter {
     }
 }
 
-/// True where `wanted` holds for any value at a dotted path.
+/// True if `wanted` holds for any value at a dotted path.
 fn leaves(value: &Value, path: &str, wanted: &mut impl FnMut(&Value) -> bool) -> bool {
     match value {
         Value::Array(elements) => elements.iter().any(|one| leaves(one, path, wanted)),
@@ -190,19 +188,22 @@ fn count(name: &str, value: &str) -> Result<Option<usize>, ApiError> {
         return Ok(None);
     }
     value.parse().map(Some).map_err(|_| {
-        let what = format!("{name} is a number from 0 on, not {}", Quoted(value));
+        let what = format!(
+            "{name} must be a number of at least 0, not {}",
+            Quoted(value)
+        );
         ApiError::bad_request("request.query.malformed", what)
     })
 }
 
-/// Fields in the order of their weight, as in `name,-created`.
+/// Sort fields in order of precedence, as in `name,-created`.
 fn sort_fields(value: &str) -> Vec<SortField> {
     let fields = value.split(',').map(str::trim).filter(|f| !f.is_empty());
     fields
         .map(|field| {
             let (path, descending) = match field.strip_prefix('-') {
                 Some(path) => (path, true),
-                // A query's `+` is a blank, unless it was escaped.
+                // A query's `+` decodes to a space, unless it was escaped.
                 None => (field.trim_start_matches('+'), false),
             };
             SortField {
@@ -216,7 +217,7 @@ fn sort_fields(value: &str) -> Vec<SortField> {
 /// Values of a document at the paths that it is sorted by.
 struct SortKeys(Vec<(SortKey, bool)>);
 
-/// Value at a path. Documents that have none come first.
+/// Value at a path. Documents without one come first.
 #[derive(PartialEq, PartialOrd)]
 enum SortKey {
     Nothing,
@@ -251,7 +252,7 @@ impl Ord for SortKeys {
     fn cmp(&self, other: &Self) -> Ordering {
         let pairs = self.0.iter().zip(&other.0);
         let mut orders = pairs.map(|((own, descending), (other, _))| {
-            // Numbers of JSON are finite.
+            // JSON numbers are finite.
             let order = own.partial_cmp(other).unwrap_or(Ordering::Equal);
             if *descending { order.reverse() } else { order }
         });

@@ -1,9 +1,9 @@
 //! Handlers of `/api/content`: the tree of folders, files, apps and URLs.
 //!
-//! A collection answers `{"total","results"}` and takes equality filters such as `parent`, `path`
-//! and `subtype`; what is in apps is found with `appContent=include`. Folders, apps and URLs are
-//! created by JSON, files and their variants by multipart forms (`uploads`). Each change is
-//! broadcast as `update` on the system channel named by the node's uuid, with its document as
+//! A collection returns `{"total","results"}` and takes equality filters such as `parent`, `path`
+//! and `subtype`; the contents of apps are included with `appContent=include`. Folders, apps and
+//! URLs are created by JSON, files and their variants by multipart forms (`uploads`). Each change
+//! is broadcast as `update` on the system channel named by the node's uuid, with its document as
 //! payload, or `null` once it is deleted.
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::body::{JsonBody, PathParams, SMALL_BODY, json};
 use super::collection_query::CollectionQuery;
-use super::content_node::{self as node, Kind, NewNode, NodeChange};
+use super::content_node::{self as node, NewNode, NodeChange, NodeKind};
 use super::content_tree::{ROOT, Tree};
 use super::error::ApiError;
 use super::login::Login;
@@ -49,7 +49,7 @@ pub(super) async fn list(
             Payload::parse(text).ok().map(Arc::new)
         };
         match parameter("parent") {
-            // The query has this filter, too; only the children are looked at.
+            // The query repeats this filter; this only narrows the search to the children.
             Some(parent) => tree.children(parent).filter_map(document).collect(),
             None => tree.uuids().filter_map(document).collect::<Vec<_>>(),
         }
@@ -92,7 +92,7 @@ pub(super) async fn read(
     Ok(json(Value::from(document).to_string()))
 }
 
-/// `GET /api/content/UUID/children`: the document with a list of its children's.
+/// `GET /api/content/UUID/children`: the document with a list of its children's documents.
 pub(super) async fn children(
     State(hub): State<Arc<HubState>>,
     login: Login,
@@ -147,7 +147,7 @@ fn change(
     announce_node(hub, tree, uuid)
 }
 
-/// `DELETE /api/content/UUID`: a folder with all that is in it.
+/// `DELETE /api/content/UUID`: a folder with all of its contents.
 pub(super) async fn delete(
     State(hub): State<Arc<HubState>>,
     login: Login,
@@ -166,7 +166,7 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Broadcasts the document of a node that has changed, and answers with it.
+/// Broadcasts the document of a changed node, and responds with it.
 fn announce_node(hub: &Arc<HubState>, tree: &Tree, uuid: &str) -> Result<Response, ApiError> {
     let document = tree.document(uuid).ok_or_else(|| node::unknown(uuid))?;
     let document = Payload::parse(Value::from(document).to_string())?;
@@ -182,9 +182,9 @@ fn announce_update(hub: &Arc<HubState>, uuid: &str, document: &Payload) {
 fn new_node(document: Document, owner: String) -> Result<NewNode, ApiError> {
     let subtype = text(&document, "subtype")?;
     let kind = match subtype.as_deref() {
-        None | Some(node::FOLDER) => Kind::Folder,
-        Some(node::APP) => Kind::App,
-        Some(node::URL) => Kind::Url(text(&document, "url")?.unwrap_or_default()),
+        None | Some(node::FOLDER) => NodeKind::Folder,
+        Some(node::APP) => NodeKind::App,
+        Some(node::URL) => NodeKind::Url(text(&document, "url")?.unwrap_or_default()),
         Some(node::FILE) => {
             return Err(ApiError::bad_request(
                 "content.subtype.invalid",
@@ -210,7 +210,7 @@ fn text(document: &Document, name: &str) -> Result<Option<String>, ApiError> {
         Some(Value::String(text)) => Ok(Some(text.clone())),
         Some(_) => Err(ApiError::bad_request(
             "content.field.invalid",
-            format!("the field `{name}` of content is a text"),
+            format!("the field `{name}` of content must be a text"),
         )),
     }
 }

@@ -1,9 +1,10 @@
-//! Files of content on disk: seeds in the folder of the settings, which are read alone, and uploads
-//! in a folder of the network's own, within a budget.
+//! Content files on disk: seeds in the folder of the settings, which are only read, and uploads in
+//! a folder that the network owns, within a budget.
 //!
-//! A seed is opened name by name from its folder, and no name may be a link: whatever happens to
-//! that folder while the network runs, nothing outside of it is ever delivered. An upload appears
-//! under its name once all of it is on disk, and goes where nothing refers to it.
+//! A seed is opened component by component from its folder, and no component may be a link:
+//! whatever happens to that folder while the network runs, nothing outside of it is ever delivered.
+//! An upload appears under its name once it is completely on disk, and is removed when no node
+//! refers to it.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -15,17 +16,17 @@ use std::sync::{Arc, Mutex};
 
 use rustix::fs::{Mode, OFlags, openat};
 
-use super::content_node::{Place, RemovedFile, StoredFile};
+use super::content_node::{FileLocation, RemovedFile, StoredFile};
 use super::error::ApiError;
-use super::lock::lock;
 use super::store::Store;
 use super::temporary_folder::TemporaryFolder;
 use super::tokens::hex;
+use expd_server::lock::lock;
 
 /// Part of the budget that one identity may use: half.
 const IDENTITY_DIVISOR: u64 = 2;
 
-/// Ending of an upload that is not complete.
+/// Suffix of an incomplete upload.
 const PART: &str = "part";
 
 /// Length of an upload's name.
@@ -43,7 +44,7 @@ pub(super) struct ContentFiles {
 enum Folder {
     /// Beside the store; outlives the run.
     Kept(PathBuf),
-    /// Made for the first upload, and removed with it.
+    /// Created for the first upload, and removed with the value.
     Temporary(Option<TemporaryFolder>),
 }
 
@@ -54,10 +55,10 @@ struct Used {
 }
 
 impl ContentFiles {
-    /// Files below `seeds`, and uploads in `kept` where they outlive the run.
+    /// Opens the files below `seeds`, and the uploads in `kept`, if they outlive the run.
     ///
     /// # Errors
-    /// When a folder cannot be opened or made.
+    /// A folder cannot be opened or created.
     pub(super) fn open(
         seeds: Option<&Path>,
         kept: Option<PathBuf>,
@@ -93,7 +94,7 @@ impl ContentFiles {
         let mut known = HashSet::new();
         let used = &mut *lock(&self.used);
         for (file, owner) in uploads {
-            if let Place::Upload(name) = &file.place {
+            if let FileLocation::Upload(name) = &file.place {
                 used.add(owner, file.size);
                 known.insert(name.as_str());
             }
@@ -109,7 +110,7 @@ impl ContentFiles {
                 Some(bare) => (bare, true),
                 None => (name, false),
             };
-            // What this network did not make is not its to remove.
+            // Files that this network did not create are not its to remove.
             if is_upload_name(bare) && (is_part || !known.contains(bare)) {
                 fs::remove_file(entry.path())?;
             }
@@ -117,11 +118,11 @@ impl ContentFiles {
         Ok(())
     }
 
-    /// Opens a file for reading. Waits for the disk.
-    pub(super) fn read(&self, place: &Place) -> io::Result<File> {
+    /// Opens a file for reading. Blocks on the disk.
+    pub(super) fn read(&self, place: &FileLocation) -> io::Result<File> {
         let file = match place {
-            Place::Seed(path) => self.read_seed(path)?,
-            Place::Upload(name) => {
+            FileLocation::Seed(path) => self.read_seed(path)?,
+            FileLocation::Upload(name) => {
                 let path = self.upload_path(name).ok_or(io::ErrorKind::NotFound)?;
                 File::open(path)?
             }
@@ -147,7 +148,7 @@ impl ContentFiles {
         Err(io::ErrorKind::NotFound.into())
     }
 
-    /// Begins an upload of an identity. Waits for the disk.
+    /// Begins an upload of an identity. Blocks on the disk.
     pub(super) fn begin(&self, owner: &str) -> io::Result<Upload> {
         let name = hex(&rand::random::<[u8; NAME_LENGTH / 2]>());
         let folder = self.make_folder()?;
@@ -172,10 +173,10 @@ impl ContentFiles {
         })
     }
 
-    /// Removes files that nothing refers to any more, once that is committed.
+    /// Removes files without references, once the removal of those is committed.
     ///
     /// # Errors
-    /// When the removal has ended early, by a panic.
+    /// A panic ended the removal early.
     pub(super) async fn remove(&self, files: Vec<RemovedFile>) -> Result<(), ApiError> {
         let mut paths = Vec::new();
         for file in files {
@@ -220,7 +221,7 @@ impl ContentFiles {
     }
 }
 
-/// File that is being uploaded; removed on drop, unless it was finished and kept.
+/// An upload in progress; removed on drop, unless it was finished and kept.
 pub(super) struct Upload {
     file: Option<File>,
     part: Option<PathBuf>,
@@ -230,7 +231,7 @@ pub(super) struct Upload {
     reserved: Reserved,
 }
 
-/// Bytes that an upload has taken from the budget, given back on drop.
+/// Bytes that an upload has reserved in the budget, released on drop.
 struct Reserved {
     bytes: u64,
     owner: String,
@@ -239,7 +240,7 @@ struct Reserved {
 }
 
 impl Upload {
-    /// File to write to, once.
+    /// Takes the file to write to, once.
     pub(super) fn take_file(&mut self) -> io::Result<File> {
         self.file
             .take()
@@ -250,7 +251,7 @@ impl Upload {
         self.reserved.bytes
     }
 
-    /// Takes further bytes from the budget.
+    /// Reserves further bytes in the budget.
     pub(super) fn reserve(&mut self, bytes: usize) -> Result<(), ApiError> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let Reserved {
@@ -271,7 +272,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Brings all of the written file to disk, under its name. Waits for the disk.
+    /// Syncs the written file to disk, under its name. Blocks on the disk.
     pub(super) fn finish(mut self, file: &File) -> io::Result<FinishedUpload> {
         file.sync_all()?;
         if let Some(part) = &self.part {
@@ -293,7 +294,7 @@ impl Drop for Upload {
     }
 }
 
-/// Upload that is complete; removed on drop, unless it is kept.
+/// A complete upload; removed on drop, unless it is kept.
 pub(super) struct FinishedUpload(Upload);
 
 impl FinishedUpload {
@@ -301,11 +302,11 @@ impl FinishedUpload {
         self.0.size()
     }
 
-    pub(super) fn place(&self) -> Place {
-        Place::Upload(self.0.name.clone())
+    pub(super) fn place(&self) -> FileLocation {
+        FileLocation::Upload(self.0.name.clone())
     }
 
-    /// Leaves the file to the node that refers to it by now.
+    /// Leaves the file to the node that now refers to it.
     pub(super) fn keep(mut self) {
         self.0.part = None;
         self.0.reserved.bytes = 0;

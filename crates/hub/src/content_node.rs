@@ -1,4 +1,4 @@
-//! Nodes of content: their kinds, their files, and the rules that each of them keeps.
+//! Nodes of content: their kinds, their files, and the rules for each.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ pub(super) const FILE: &str = "scala:content:file";
 pub(super) const APP: &str = "scala:content:app";
 pub(super) const URL: &str = "scala:content:url";
 
-/// Fields of a document that follow from the node, and that nobody else sets.
+/// Fields of a document that are derived from the node and cannot be set.
 const OWN_FIELDS: [&str; 10] = [
     "uuid", "name", "subtype", "parent", "path", "mimeType", "size", "variants", "url", "children",
 ];
@@ -25,23 +25,23 @@ const OWN_FIELDS: [&str; 10] = [
 /// File on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StoredFile {
-    pub place: Place,
+    pub place: FileLocation,
     pub size: u64,
     pub mime: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum Place {
+pub(super) enum FileLocation {
     /// Path below the folder of the settings.
     Seed(PathBuf),
-    /// Name among the uploads.
+    /// File name among the uploads.
     Upload(String),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum Kind {
+pub(super) enum NodeKind {
     Folder,
     App,
     Url(String),
@@ -52,7 +52,7 @@ pub(super) enum Kind {
     },
 }
 
-impl Kind {
+impl NodeKind {
     pub(super) fn subtype(&self) -> &'static str {
         match self {
             Self::Folder => FOLDER,
@@ -66,7 +66,7 @@ impl Kind {
         matches!(self, Self::Folder | Self::App)
     }
 
-    /// Uploaded files that belong to it.
+    /// Uploaded files of the node.
     pub(super) fn uploads(&self) -> impl Iterator<Item = &StoredFile> {
         let (file, variants) = match self {
             Self::File { file, variants } => (Some(file), variants.as_slice()),
@@ -75,47 +75,47 @@ impl Kind {
         let all = file
             .into_iter()
             .chain(variants.iter().map(|(_, file)| file));
-        all.filter(|file| matches!(file.place, Place::Upload(_)))
+        all.filter(|file| matches!(file.place, FileLocation::Upload(_)))
     }
 }
 
-/// Node; in this form it is kept in the store, under its uuid.
+/// Content node; stored in this form, under its uuid.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Node {
     /// Order of creation.
     pub number: u64,
     pub parent: String,
     pub name: String,
-    pub kind: Kind,
-    /// Further fields that clients have set.
+    pub kind: NodeKind,
+    /// Additional fields, set by clients.
     #[serde(default)]
     pub fields: Document,
-    /// Identity that is charged for it; nobody for a seed.
+    /// Identity that is charged for it; `None` for a seed.
     pub owner: Option<String>,
 }
 
-/// Node to be created.
+/// A node to be created.
 pub(super) struct NewNode {
     pub parent: String,
     pub name: String,
-    pub kind: Kind,
+    pub kind: NodeKind,
     pub fields: Document,
-    /// Identity that creates it; nobody for a seed.
+    /// Identity that creates it; `None` for a seed.
     pub owner: Option<String>,
 }
 
-/// Change of a node; absent is what stays.
+/// Change of a node; `None` leaves a field as it is.
 #[derive(Default)]
 pub(super) struct NodeChange {
     pub parent: Option<String>,
     pub name: Option<String>,
     pub url: Option<String>,
     pub fields: Document,
-    /// True where `fields` replaces all that there were.
+    /// True if `fields` replaces all existing fields.
     pub replace: bool,
 }
 
-/// File that went with a removed node, and the identity that was charged for it.
+/// File of a removed node, and the identity that was charged for it.
 pub(super) struct RemovedFile {
     pub upload: String,
     pub size: u64,
@@ -128,17 +128,17 @@ pub(super) fn removed_files<'a>(
 ) -> Vec<RemovedFile> {
     files
         .filter_map(|file| match &file.place {
-            Place::Upload(upload) => Some(RemovedFile {
+            FileLocation::Upload(upload) => Some(RemovedFile {
                 upload: upload.clone(),
                 size: file.size,
                 owner: owner.cloned(),
             }),
-            Place::Seed(_) => None,
+            FileLocation::Seed(_) => None,
         })
         .collect()
 }
 
-/// Bytes that count for a node: what clients chose in it.
+/// Bytes that count for a node: those that clients chose.
 pub(super) fn size(node: &Node) -> usize {
     let fields = if node.fields.is_empty() {
         0
@@ -146,12 +146,12 @@ pub(super) fn size(node: &Node) -> usize {
         serde_json::to_string(&node.fields).map_or(0, |text| text.len())
     };
     let variants = match &node.kind {
-        Kind::Url(url) => url.len(),
-        Kind::File { variants, .. } => variants
+        NodeKind::Url(url) => url.len(),
+        NodeKind::File { variants, .. } => variants
             .iter()
             .map(|(name, file)| name.len() + file.mime.len() + 128)
             .sum(),
-        Kind::Folder | Kind::App => 0,
+        NodeKind::Folder | NodeKind::App => 0,
     };
     node.name.len() + fields + variants
 }
@@ -161,7 +161,7 @@ pub(super) fn own_fields_removed(mut fields: Document) -> Document {
     fields
 }
 
-/// Checks a name, which becomes a part of paths.
+/// Checks a name, which becomes a component of paths.
 pub(super) fn check_name(name: &str) -> Result<(), ApiError> {
     let fits = (1..=MAX_NAME_BYTES).contains(&name.len())
         && !matches!(name, "." | "..")
@@ -177,11 +177,15 @@ pub(super) fn check_name(name: &str) -> Result<(), ApiError> {
     ))
 }
 
+pub(super) fn full(what: &str) -> ApiError {
+    ApiError::full("content.full", format!("{what}; delete something first"))
+}
+
 pub(super) fn unknown_subtype(subtype: &str) -> ApiError {
     ApiError::bad_request(
         "content.subtype.invalid",
         format!(
-            "{} is no subtype of content; they are {}, {}, {} and {}",
+            "{} is not a subtype of content; use {}, {}, {} or {}",
             Quoted(subtype),
             FOLDER,
             FILE,

@@ -16,24 +16,24 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::content_node::{Kind, NewNode, Place, StoredFile};
+use super::content_node::{FileLocation, NewNode, NodeKind, StoredFile};
 use super::content_tree::{MAX_LEVELS, MAX_NODES, ROOT, Tree};
 use super::resource_store::Document;
 
-/// Endings with a meaning.
+/// Suffixes with a meaning.
 const VARIANTS: &str = ".variants";
 const SHORTCUT: &str = ".url";
 
 /// File that makes a folder an app.
 pub(super) const INDEX: &str = "index.html";
 
-/// Limit of a file that holds a URL.
+/// Maximum size of a file with a URL.
 const MAX_SHORTCUT: u64 = 16 * 1024;
 
-/// Adds what is in a folder to the tree. Waits for the disk.
+/// Adds the contents of a folder to the tree. Blocks on the disk.
 ///
 /// # Errors
-/// When the folder cannot be read. What cannot be read in it is passed over.
+/// The folder itself cannot be read. Unreadable entries in it are skipped.
 pub(super) fn plant(folder: &Path, tree: &mut Tree) -> io::Result<()> {
     let entries = list(folder)?;
     Planter { folder, tree }.add_all(&entries, Path::new(""), ROOT, 1);
@@ -45,14 +45,14 @@ struct Planter<'a> {
     tree: &'a mut Tree,
 }
 
-/// Entry with a name that content can have.
-struct Entry {
+/// Directory entry whose name is valid for content.
+struct SeedEntry {
     name: String,
     is_folder: bool,
 }
 
 impl Planter<'_> {
-    fn add_all(&mut self, entries: &[Entry], below: &Path, parent: &str, level: usize) {
+    fn add_all(&mut self, entries: &[SeedEntry], below: &Path, parent: &str, level: usize) {
         for entry in entries {
             let path = below.join(&entry.name);
             let file = entry.name.strip_suffix(VARIANTS);
@@ -86,7 +86,11 @@ impl Planter<'_> {
         }
         let entries = list(&self.folder.join(path))?;
         let is_app = entries.iter().any(|e| !e.is_folder && e.name == INDEX);
-        let kind = if is_app { Kind::App } else { Kind::Folder };
+        let kind = if is_app {
+            NodeKind::App
+        } else {
+            NodeKind::Folder
+        };
         let uuid = self.add(name, path, parent, kind)?;
         self.add_all(&entries, path, &uuid, level + 1);
         Ok(())
@@ -94,14 +98,14 @@ impl Planter<'_> {
 
     fn add_file(
         &mut self,
-        siblings: &[Entry],
+        siblings: &[SeedEntry],
         name: &str,
         path: &Path,
         parent: &str,
     ) -> Result<(), SeedError> {
         if let Some(bare) = name.strip_suffix(SHORTCUT) {
             let url = read_shortcut(&self.folder.join(path))?;
-            self.add(bare, path, parent, Kind::Url(url))?;
+            self.add(bare, path, parent, NodeKind::Url(url))?;
             return Ok(());
         }
         let file = self.file(path)?;
@@ -117,7 +121,7 @@ impl Planter<'_> {
                 }
             }
         }
-        self.add(name, path, parent, Kind::File { file, variants })?;
+        self.add(name, path, parent, NodeKind::File { file, variants })?;
         Ok(())
     }
 
@@ -126,7 +130,7 @@ impl Planter<'_> {
         Ok(StoredFile {
             size: fs::symlink_metadata(self.folder.join(path))?.len(),
             mime: mime_of(name),
-            place: Place::Seed(path.to_owned()),
+            place: FileLocation::Seed(path.to_owned()),
         })
     }
 
@@ -135,7 +139,7 @@ impl Planter<'_> {
         name: &str,
         path: &Path,
         parent: &str,
-        kind: Kind,
+        kind: NodeKind,
     ) -> Result<String, SeedError> {
         let uuid = uuid_of(path);
         let new = NewNode {
@@ -152,7 +156,7 @@ impl Planter<'_> {
     }
 }
 
-/// Content type of a file by its name.
+/// Content type of a file, by its name.
 pub(super) fn mime_of(name: &str) -> String {
     mime_guess::from_path(name)
         .first_or_octet_stream()
@@ -160,8 +164,8 @@ pub(super) fn mime_of(name: &str) -> String {
         .to_owned()
 }
 
-/// Entries of a folder, ordered by name.
-fn list(folder: &Path) -> io::Result<Vec<Entry>> {
+/// Entries of a folder, sorted by name.
+fn list(folder: &Path) -> io::Result<Vec<SeedEntry>> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder)?.take(MAX_NODES) {
         let entry = entry?;
@@ -178,7 +182,7 @@ fn list(folder: &Path) -> io::Result<Vec<Entry>> {
     Ok(entries)
 }
 
-fn named(entry: &DirEntry) -> Result<Option<Entry>, SeedError> {
+fn named(entry: &DirEntry) -> Result<Option<SeedEntry>, SeedError> {
     let name = entry.file_name().into_string();
     let name = name.map_err(|_| SeedError::Name)?;
     if name.starts_with('.') {
@@ -189,7 +193,7 @@ fn named(entry: &DirEntry) -> Result<Option<Entry>, SeedError> {
         return Err(SeedError::Link);
     }
     let is_folder = kind.is_dir();
-    Ok(Some(Entry { name, is_folder }))
+    Ok(Some(SeedEntry { name, is_folder }))
 }
 
 fn read_shortcut(path: &PathBuf) -> Result<String, SeedError> {
@@ -218,13 +222,13 @@ fn uuid_of(path: &Path) -> String {
 enum SeedError {
     #[error("{0}")]
     Io(#[from] io::Error),
-    #[error("its name is no UTF-8")]
+    #[error("its name is not UTF-8")]
     Name,
-    #[error("links, devices and the like are passed over")]
+    #[error("links, devices and other special files are skipped")]
     Link,
     #[error("folders are nested more than {MAX_LEVELS} levels deep")]
     Deep,
-    #[error("it holds no URL")]
+    #[error("it contains no URL")]
     Shortcut,
     #[error("{0}")]
     Refused(String),

@@ -1,32 +1,30 @@
 //! Tree of content: folders, files, apps and URLs below the folder `root`, in memory.
 //!
-//! A node is known by its uuid and by its path. Nodes that were found in the folder of the settings
-//! stay as the folder has them; the others are changed by clients and kept in the store.
+//! A node is found by its uuid and by its path. Nodes from the folder of the settings mirror that
+//! folder; clients change the others, which are kept in the store.
+
+mod checks;
+mod restore;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard};
 
-use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::content_node::{
-    FOLDER, Kind, NewNode, Node, NodeChange, RemovedFile, StoredFile, check_name, check_url,
-    own_fields_removed, removed_files, size, unknown,
+    FOLDER, NewNode, Node, NodeChange, NodeKind, RemovedFile, StoredFile, check_name, check_url,
+    full, own_fields_removed, removed_files, size, unknown,
 };
 use super::error::ApiError;
-use super::lock::lock;
 use super::resource_store::Document;
 use super::store::{Store, Table};
-use expd_domain::Quoted;
+use expd_server::lock::lock;
 
 /// The folder that always exists.
 pub(super) const ROOT: &str = "root";
 
-/// Limits of the tree: nodes in all and of one identity, bytes of what clients chose in them,
-/// levels of folders, variants of a file.
+/// Limits of the tree: nodes in total, levels of folders, variants of a file.
 pub(super) const MAX_NODES: usize = 20_000;
-const NODES_OF_IDENTITY: usize = MAX_NODES / 2;
-const MAX_NODE_BYTES: usize = 64 * 1024 * 1024;
 pub(super) const MAX_LEVELS: usize = 32;
 const MAX_VARIANTS: usize = 64;
 
@@ -45,7 +43,7 @@ pub(super) struct Tree {
 }
 
 impl ContentTree {
-    /// Tree without nodes, which keeps its changes in the store.
+    /// An empty tree, which keeps its changes in the store.
     pub(super) fn new(store: Store) -> Self {
         Self(Mutex::new(Tree {
             nodes: HashMap::new(),
@@ -68,7 +66,7 @@ impl Tree {
         self.nodes.get(uuid)
     }
 
-    /// Uuids in order of creation, the root not among them.
+    /// Uuids in order of creation, without the root.
     pub(super) fn uuids(&self) -> impl Iterator<Item = &str> {
         self.by_number.values().map(String::as_str)
     }
@@ -82,10 +80,10 @@ impl Tree {
     /// True for nodes below an app.
     pub(super) fn is_in_app(&self, uuid: &str) -> bool {
         self.ancestors(uuid)
-            .any(|(_, ancestor)| matches!(ancestor.kind, Kind::App))
+            .any(|(_, ancestor)| matches!(ancestor.kind, NodeKind::App))
     }
 
-    /// Finds a node by the names on the way to it.
+    /// Finds a node by the names along its path.
     pub(super) fn resolve<'a>(
         &self,
         names: impl IntoIterator<Item = &'a str>,
@@ -108,7 +106,7 @@ impl Tree {
         names.join("/")
     }
 
-    /// Document of a node as clients see it.
+    /// Document of a node, as clients see it.
     pub(super) fn document(&self, uuid: &str) -> Option<Document> {
         let mut document = Document::new();
         let mut set = |name: &str, value: Value| document.insert(name.to_owned(), value);
@@ -126,11 +124,11 @@ impl Tree {
         set("parent", json!(node.parent));
         set("path", json!(self.path(uuid)));
         match &node.kind {
-            Kind::Folder | Kind::App => {}
-            Kind::Url(url) => {
+            NodeKind::Folder | NodeKind::App => {}
+            NodeKind::Url(url) => {
                 set("url", json!(url));
             }
-            Kind::File { file, variants } => {
+            NodeKind::File { file, variants } => {
                 set("mimeType", json!(file.mime));
                 set("size", json!(file.size));
                 if !variants.is_empty() {
@@ -143,27 +141,10 @@ impl Tree {
         Some(document)
     }
 
-    /// Checks that a node could be created here, before its file is read.
-    pub(super) fn check_new(
-        &self,
-        parent: &str,
-        name: &str,
-        owner: Option<&str>,
-    ) -> Result<(), ApiError> {
-        self.check_place(parent, name, 1)?;
-        let count = owner.and_then(|owner| self.by_owner.get(owner)).copied();
-        if self.nodes.len() >= MAX_NODES || count.unwrap_or(0) >= NODES_OF_IDENTITY {
-            return Err(full(&format!(
-                "this network stores at most {MAX_NODES} nodes of content, {NODES_OF_IDENTITY} of one identity"
-            )));
-        }
-        Ok(())
-    }
-
-    /// Creates a node under a fresh uuid, or the given one, and gives its uuid.
+    /// Creates a node under this uuid.
     pub(super) fn insert(&mut self, uuid: String, new: NewNode) -> Result<(), ApiError> {
         self.check_new(&new.parent, &new.name, new.owner.as_deref())?;
-        if let Kind::Url(url) = &new.kind {
+        if let NodeKind::Url(url) = &new.kind {
             check_url(url)?;
         }
         let node = Node {
@@ -180,56 +161,6 @@ impl Tree {
         Ok(())
     }
 
-    /// Takes nodes from the store. One whose folder is gone, or whose name another node has by now,
-    /// gets another place.
-    pub(super) fn restore(&mut self, records: Vec<(String, String)>) {
-        let mut by_parent = HashMap::<String, Vec<(String, Node)>>::new();
-        for (uuid, record) in records {
-            match serde_json::from_str::<Node>(&record) {
-                Ok(node) => by_parent
-                    .entry(node.parent.clone())
-                    .or_default()
-                    .push((uuid, node)),
-                Err(error) => log::error!("the store has no content in {}: {error}", Quoted(&uuid)),
-            }
-        }
-        let mut parents: Vec<String> = self.nodes.keys().cloned().collect();
-        parents.push(ROOT.to_owned());
-        loop {
-            while let Some(parent) = parents.pop() {
-                for (uuid, node) in by_parent.remove(&parent).unwrap_or_default() {
-                    parents.push(uuid.clone());
-                    self.restore_one(uuid, node);
-                }
-            }
-            // The parent of these was a folder of the settings.
-            let Some(lost) = by_parent.keys().next().cloned() else {
-                return;
-            };
-            for (uuid, node) in by_parent.remove(&lost).unwrap_or_default() {
-                parents.push(uuid.clone());
-                self.restore_one(uuid, node);
-            }
-        }
-    }
-
-    fn restore_one(&mut self, uuid: String, mut node: Node) {
-        if self.check_place(&node.parent, &node.name, 1).is_err() {
-            let own = format!("{} ({uuid})", node.name);
-            log::warn!(
-                "the content {} has no place in its folder any more; it is /{own} now",
-                Quoted(&node.name),
-            );
-            ROOT.clone_into(&mut node.parent);
-            node.name = own;
-        }
-        // The numbers of seeds may have been given to others.
-        if self.by_number.contains_key(&node.number) {
-            node.number = self.last + 1;
-        }
-        self.link(uuid, node);
-    }
-
     pub(super) fn change(&mut self, uuid: &str, change: NodeChange) -> Result<(), ApiError> {
         let old = self.editable(uuid)?.clone();
         let mut node = old.clone();
@@ -239,7 +170,7 @@ impl Tree {
         if let Some(parent) = change.parent {
             node.parent = parent;
         }
-        if let (Kind::Url(url), Some(new)) = (&mut node.kind, change.url) {
+        if let (NodeKind::Url(url), Some(new)) = (&mut node.kind, change.url) {
             check_url(&new)?;
             *url = new;
         }
@@ -265,7 +196,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Adds a variant to a file, or replaces the one of this name, which is given back.
+    /// Adds a variant to a file, or replaces the one of this name, which is returned.
     pub(super) fn add_variant(
         &mut self,
         uuid: &str,
@@ -275,7 +206,7 @@ impl Tree {
         check_name(&name)?;
         let old = self.editable(uuid)?.clone();
         let mut node = old.clone();
-        let Kind::File { variants, .. } = &mut node.kind else {
+        let NodeKind::File { variants, .. } = &mut node.kind else {
             return Err(ApiError::bad_request(
                 "content.variant.invalid",
                 "only files have variants",
@@ -294,7 +225,7 @@ impl Tree {
         Ok(removed_files(replaced.iter(), old.owner.as_ref()))
     }
 
-    /// Uuid of the file that gets a variant.
+    /// Uuid of the file that a variant is for.
     pub(super) fn file_named(&self, parent: &str, name: &str) -> Result<&str, ApiError> {
         let uuid = self.children.get(parent).and_then(|names| names.get(name));
         let uuid = uuid.ok_or_else(|| unknown(name))?;
@@ -302,7 +233,7 @@ impl Tree {
         Ok(uuid)
     }
 
-    /// Removes a node with all below it: their uuids, itself last, and their uploads.
+    /// Removes a node and its subtree: returns their uuids, its own last, and their uploads.
     pub(super) fn remove(
         &mut self,
         uuid: &str,
@@ -337,57 +268,7 @@ impl Tree {
         })
     }
 
-    /// Node that clients may change.
-    fn editable(&self, uuid: &str) -> Result<&Node, ApiError> {
-        let node = self.nodes.get(uuid);
-        if uuid == ROOT || node.is_some_and(|node| node.owner.is_none()) {
-            return Err(ApiError::new(
-                StatusCode::CONFLICT,
-                "content.fixed",
-                "this belongs to the network's content folder; its operator changes it there",
-            ));
-        }
-        node.ok_or_else(|| unknown(uuid))
-    }
-
-    /// Checks that a parent has room for a name, and for so many levels of nodes.
-    fn check_place(&self, parent: &str, name: &str, levels: usize) -> Result<(), ApiError> {
-        check_name(name)?;
-        let kind = self.nodes.get(parent).map(|node| &node.kind);
-        if parent != ROOT && !kind.is_some_and(Kind::has_children) {
-            return Err(ApiError::bad_request(
-                "content.parent.unknown",
-                format!("no folder or app has the uuid {}", Quoted(parent)),
-            ));
-        }
-        if self.ancestors(parent).count() + 1 + levels > MAX_LEVELS {
-            return Err(ApiError::bad_request(
-                "content.parent.invalid",
-                format!("folders are nested more than {MAX_LEVELS} levels deep"),
-            ));
-        }
-        let names = self.children.get(parent);
-        if names.is_some_and(|names| names.contains_key(name)) {
-            return Err(ApiError::new(
-                StatusCode::CONFLICT,
-                "content.exists",
-                format!("there is something with the name {} already", Quoted(name)),
-            ));
-        }
-        Ok(())
-    }
-
-    fn check_bytes(&self, node: &Node, replaced: Option<&Node>) -> Result<(), ApiError> {
-        let bytes = self.bytes + size(node) - replaced.map_or(0, size);
-        if bytes > MAX_NODE_BYTES {
-            return Err(full(&format!(
-                "the documents of content have at most {MAX_NODE_BYTES} bytes in all"
-            )));
-        }
-        Ok(())
-    }
-
-    /// Nodes above a node, the root not among them.
+    /// Ancestors of a node, without the root.
     fn ancestors(&self, uuid: &str) -> impl Iterator<Item = (&str, &Node)> {
         let mut parent = self.nodes.get(uuid).map(|node| node.parent.as_str());
         std::iter::from_fn(move || {
@@ -398,13 +279,13 @@ impl Tree {
         })
     }
 
-    /// Levels of a node with all below it.
+    /// Number of levels of a node with its subtree.
     fn height(&self, uuid: &str) -> usize {
         let below = self.children(uuid).map(|uuid| self.height(uuid));
         below.max().unwrap_or(0) + 1
     }
 
-    /// Keeps a node in the store; not a seed, which is found again.
+    /// Keeps a node in the store, unless it is a seed, which is read again at the next start.
     fn keep(&self, uuid: &str, node: &Node) {
         if node.owner.is_some()
             && let Ok(record) = serde_json::to_string(node)
@@ -445,10 +326,6 @@ impl Tree {
         }
         Some(node)
     }
-}
-
-fn full(what: &str) -> ApiError {
-    ApiError::full("content.full", format!("{what}; delete something first"))
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-/// Monotonic counter.
 #[derive(Default)]
 pub(super) struct Counter(AtomicU64);
 
@@ -47,27 +46,22 @@ pub struct CountersSnapshot {
     pub connections_total: u64,
     /// Socket.IO connections refused for their token or for lack of room.
     pub connections_refused: u64,
-    /// Current subscriptions: one for each socket and channel, however many spellings of the ID it
-    /// used.
+    /// Current subscriptions: one for each socket and channel, regardless of the spellings of the
+    /// ID.
     pub subscriptions: u64,
-    /// Successful logins.
     pub logins: u64,
-    /// Refused logins.
     pub logins_refused: u64,
-    /// Successful token refreshes.
     pub refreshes: u64,
-    /// Refused token refreshes.
     pub refreshes_refused: u64,
-    /// Accepted broadcasts of clients.
+    /// Broadcasts accepted from clients.
     pub broadcasts: u64,
     /// Messages delivered to sockets, including the server's own (`update`, `credentials`,
     /// `unpair`).
     pub deliveries: u64,
     /// Responses that reached a pending broadcast.
     pub responses: u64,
-    /// Pending broadcasts.
     pub pending_broadcasts: u64,
-    /// Sockets disconnected because they did not read what they were sent.
+    /// Sockets disconnected because they did not read.
     pub slow_disconnects: u64,
     /// HTTP requests, including those of Socket.IO.
     pub http_requests: u64,
@@ -77,7 +71,6 @@ pub struct CountersSnapshot {
     pub channels: Vec<ChannelCount>,
 }
 
-/// Subscribers of one channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelCount {
     pub name: String,

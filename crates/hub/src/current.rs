@@ -1,4 +1,4 @@
-//! Handlers of what belongs to the caller: its organization, its user, its log.
+//! Handlers of the caller's own resources: its organization, its user, its log.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::resource_store::unknown;
 use super::state::HubState;
 use expd_domain::IdentityKind;
 
-/// Bytes of a client's log that are logged at once.
+/// Maximum number of bytes of a client's log that are logged at once.
 const MAX_LOGGED: usize = 2000;
 
 /// `GET /api/organizations/current`
@@ -42,8 +42,8 @@ pub(super) async fn user(
     }
 }
 
-/// `POST /api/logs`: entries of a player's log. They are data of an app, so that this process logs
-/// them at `trace` alone.
+/// `POST /api/logs`: entries of a player's log. They are an app's data, so this process logs them
+/// at `trace` only.
 pub(super) async fn log(
     State(_hub): State<Arc<HubState>>,
     login: Login,

@@ -1,7 +1,7 @@
 //! Handlers of `/api/data` and `/api/data/GROUP/KEY`: documents that are returned exactly as they
 //! were stored.
 //!
-//! PUT takes the value alone, no body being `null`; responses are `{"group","key","value"}`, as the
+//! PUT takes the value alone (no body is `null`); responses are `{"group","key","value"}`, as the
 //! SDKs expect. Each change is broadcast as `update` with the same document, or `null` once it is
 //! deleted, on the system channels that the SDKs name after the item: `data:KEY:GROUP` (JS),
 //! `data:GROUP:KEY` (Python) and `data:KEYGROUP` (Android, iOS).
@@ -80,7 +80,7 @@ pub(super) async fn put(
     let items = &mut *hub.data.lock();
     let name = (group, key);
     items.put(name.clone(), document.clone())?;
-    // Sent under the lock, so that listeners receive changes in order.
+    // Broadcast under the lock, so that listeners receive changes in order.
     announce_update(&hub, &name, &document);
     Ok(json(document.as_str().to_owned()))
 }

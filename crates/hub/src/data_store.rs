@@ -1,17 +1,16 @@
-//! Data items: put, remove, get, and all of them. They are in memory, and each change goes to the
-//! store.
+//! Data items: put, remove, get, and list. They are in memory, and each change goes to the store.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::error::ApiError;
-use super::lock::lock;
 use super::store::{Store, Table};
 use expd_domain::Payload;
+use expd_server::lock::lock;
 
 const MAX_ITEMS: usize = 10_000;
 
-/// Limit of all data items together: sixteen of the largest.
+/// Limit of all data items together: sixteen of maximum size.
 const MAX_DATA_BYTES: usize = 256 * 1024 * 1024;
 
 #[derive(Default)]
@@ -26,7 +25,7 @@ pub(super) struct Items {
 }
 
 impl DataStore {
-    /// Takes the items of the store, which gets each change from now on.
+    /// Takes the items of the store, and writes each later change to it.
     pub(super) fn new(store: Store, rows: Vec<(String, String)>) -> Self {
         let mut items = Items::default();
         for (key, text) in rows {
@@ -36,7 +35,7 @@ impl DataStore {
                 .is_some_and(|(name, document)| items.put(name, document).is_ok());
             if !restored {
                 log::error!(
-                    "the store has no data item in {}",
+                    "invalid data item {} in the store",
                     expd_domain::Quoted(&key)
                 );
             }
@@ -86,15 +85,15 @@ impl Items {
         Ok(())
     }
 
-    /// Keeps a document, or that there is none, in the store.
+    /// Keeps a document, or its removal, in the store.
     fn keep(&self, name: &(String, String), document: Option<&Payload>) {
-        // Two texts always have a JSON form.
+        // Serializing two texts never fails.
         let key = serde_json::to_string(name).unwrap_or_default();
         let text = document.map(|document| document.as_str().to_owned());
         self.store.put(Table::Data, key, text);
     }
 
-    /// Removes a document; false when there was none.
+    /// Removes a document; false if there was none.
     pub(super) fn remove(&mut self, name: &(String, String)) -> bool {
         let removed = self.documents.remove(name);
         if removed.is_some() {

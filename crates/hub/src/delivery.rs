@@ -1,8 +1,8 @@
 //! Delivery of files: `/api/delivery/PATH`, and the layouts of locations.
 //!
 //! A reader proves its login with `Authorization: Bearer`, or with a restricted token in the query
-//! or in the cookie `_rt`. Files are streamed with constant memory; deliveries at a time are
-//! bounded, and one whose client takes nothing ends.
+//! or in the cookie `_rt`. Files are streamed with constant memory; the number of concurrent
+//! deliveries is bounded, and one whose client does not read ends.
 
 use std::fs::File;
 use std::ops::Range;
@@ -23,28 +23,28 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::body::PathParams;
-use super::connection::{ClientConnection, RequestConnection};
-use super::content_node::{Kind, Node, StoredFile, unknown};
+use super::content_node::{Node, NodeKind, StoredFile, unknown};
 use super::content_seeds::INDEX;
 use super::error::ApiError;
 use super::login::{self, Login, bearer};
-use super::ranges::{Representation, Selection};
 use super::resource_store::{self, Collection, Document};
 use super::restricted_cookie::{self, RestrictedToken};
 use super::state::HubState;
 use super::turns::Turn;
 use expd_domain::Secret;
+use expd_server::connection::{ClientConnection, RequestConnection};
+use expd_server::ranges::{Representation, Selection};
 
-/// Bytes that are read at once. A delivery holds four times as many at the most.
+/// Bytes that are read at once. A delivery holds at most four times as many.
 const CHUNK: u64 = 64 * 1024;
 
-/// Time in which a client has to take a chunk.
+/// Time for a client to read a chunk.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Somebody who may read content, and how they ask.
+/// Identity that reads content, and its credentials.
 pub(super) struct Reader {
     owner: String,
-    /// Token that proved it, where it was a restricted one.
+    /// The restricted token that proved it, if it was one.
     token: Option<Secret>,
     connection: Arc<ClientConnection>,
     method: Method,
@@ -58,7 +58,7 @@ impl FromRequestParts<Arc<HubState>> for Reader {
         let connection = parts.extensions.get::<ConnectInfo<RequestConnection>>();
         let ConnectInfo(RequestConnection(connection)) = connection
             .cloned()
-            .ok_or_else(|| ApiError::internal("a request came over no connection"))?;
+            .ok_or_else(|| ApiError::internal("a request has no connection"))?;
         let (owner, token) = if bearer(&parts.headers).is_some() {
             let login = Login::from_request_parts(parts, hub).await?;
             login.require_paired()?;
@@ -78,7 +78,7 @@ impl FromRequestParts<Arc<HubState>> for Reader {
     }
 }
 
-/// Finds the first restricted token that holds, in the query and then in the cookies.
+/// Finds the first valid restricted token, in the query and then in the cookies.
 fn restricted_reader(
     hub: &HubState,
     uri: &Uri,
@@ -101,7 +101,7 @@ fn restricted_reader(
     }))
 }
 
-/// Values of a query parameter that are not empty. Old clients write a second `?` for `&`.
+/// Non-empty values of a query parameter. Old clients write a second `?` instead of `&`.
 fn parameters<'a>(query: Option<&'a str>, name: &'a str) -> impl Iterator<Item = String> + 'a {
     query
         .unwrap_or_default()
@@ -125,7 +125,7 @@ pub(super) async fn content(
         let names = path.split('/').filter(|name| !name.is_empty());
         let (_, node) = tree.resolve(names).ok_or_else(|| unknown(&path))?;
         match &node.kind {
-            Kind::App => return Ok(with_token(reader.token, to_index(&uri))),
+            NodeKind::App => return Ok(with_token(reader.token, to_index(&uri))),
             _ => file_of(node, parameters(query.as_deref(), "variant").next())?,
         }
     };
@@ -168,7 +168,7 @@ pub(super) async fn layout(
     deliver(&hub, reader, file).await
 }
 
-/// An app's pages name each other relative to its index.
+/// Redirects to an app's index, since its pages name each other relative to it.
 fn to_index(uri: &Uri) -> Response {
     let query = uri
         .query()
@@ -178,7 +178,7 @@ fn to_index(uri: &Uri) -> Response {
 }
 
 fn file_of(node: &Node, variant: Option<String>) -> Result<StoredFile, ApiError> {
-    let Kind::File { file, variants } = &node.kind else {
+    let NodeKind::File { file, variants } = &node.kind else {
         return Err(ApiError::not_found(
             "content.notDelivered",
             "only files and apps are delivered; a URL is opened at the `url` of its document",
@@ -203,7 +203,7 @@ fn with_token(token: Option<Secret>, mut response: Response) -> Response {
     response
 }
 
-/// Answers with a file, or with the part of it that the request asks for.
+/// Responds with a file, or with the requested part of it.
 async fn deliver(
     hub: &Arc<HubState>,
     reader: Reader,
@@ -223,7 +223,7 @@ async fn deliver(
         header::ACCEPT_RANGES,
         Some(HeaderValue::from_static("bytes")),
     );
-    // Only for who may read it, and asked for again once it may have changed.
+    // Private to authorized readers, and revalidated before each use.
     set(
         header::CACHE_CONTROL,
         Some(HeaderValue::from_static("private, no-cache")),
@@ -267,7 +267,7 @@ async fn deliver(
 
 async fn open(
     hub: &Arc<HubState>,
-    place: super::content_node::Place,
+    place: super::content_node::FileLocation,
 ) -> Result<(File, Representation), ApiError> {
     let files = hub.clone();
     let opened = tokio::task::spawn_blocking(move || {
@@ -296,7 +296,7 @@ async fn open(
     })
 }
 
-/// Body that a task reads from the file as the client takes it.
+/// Body that a task reads from the file as fast as the client takes it.
 fn stream(
     hub: &Arc<HubState>,
     connection: Arc<ClientConnection>,
@@ -333,7 +333,7 @@ async fn send(
         let file = file.clone();
         let read = tokio::task::spawn_blocking(move || {
             let mut chunk = vec![0; usize::try_from(end - start).unwrap_or(0)];
-            // A file that became shorter breaks off: its length was said already.
+            // If the file became shorter, the body breaks off: its length is already announced.
             file.read_exact_at(&mut chunk, start)?;
             Ok(Bytes::from(chunk))
         });
@@ -342,17 +342,17 @@ async fn send(
             .unwrap_or_else(|error| Err(io::Error::other(error)));
         let failed = chunk.is_err();
         if end < range.end {
-            // The connection is at work until the last chunk.
+            // The connection is busy until the last chunk.
             connection.begin_request();
         } else {
             connection.end_request();
         }
         match timeout(STALL_TIMEOUT, sender.send(chunk)).await {
             Ok(Ok(())) if !failed => {}
-            // The client has gone.
+            // The client has disconnected.
             Ok(_) => return,
             Err(_) => {
-                log::debug!("a client takes nothing of a file; closing its connection");
+                log::debug!("closing a connection: its client stopped reading a file");
                 connection.cut();
                 return;
             }

@@ -7,19 +7,19 @@ use std::sync::Mutex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::address::Address;
 use super::error::ApiError;
-use super::lock::lock;
 use super::pairing_codes::{Credentials, IssuedCode, PairingCodes};
 use super::settings::{HubDevice, HubSettings};
 use super::store::{Contents, Store, Table};
 use super::tokens::{Tokens, hex};
 use expd_domain::{Identity, IdentityKind, Quoted, Secret};
+use expd_server::address::Address;
+use expd_server::lock::lock;
 use expd_server::token_life::TokenLife;
 
 const MAX_DEVICES: usize = 10_000;
 
-/// Limit of a uuid that an operator chooses.
+/// Maximum length of a uuid that an operator chooses.
 const MAX_UUID_BYTES: usize = 64;
 
 pub(super) struct Directory {
@@ -39,20 +39,20 @@ struct User {
 struct Devices {
     known: HashMap<String, Device>,
     codes: PairingCodes,
-    /// Digests of the secrets that the settings give to devices, by uuid.
+    /// Digests of the device secrets in the settings, by uuid.
     configured: HashMap<String, String>,
     store: Store,
 }
 
-/// Device in the store, under its uuid.
+/// Stored device, under its uuid.
 #[derive(Serialize, Deserialize)]
 struct StoredDevice {
     secret: Secret,
     origin: Origin,
 }
 
-/// Secret of a device, and its fingerprint in tokens: tokens that were made from an earlier secret
-/// end when the device is removed or paired again.
+/// Secret of a device, and its fingerprint in tokens: tokens based on an earlier secret end when
+/// the device is removed or paired again.
 #[derive(Clone)]
 pub(super) struct Device {
     pub secret: Secret,
@@ -60,11 +60,11 @@ pub(super) struct Device {
     pub origin: Origin,
 }
 
-/// Way by which a device became known, and by which it is forgotten.
+/// Source of a device, which decides how it is forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Origin {
-    /// The settings name it, at each start again.
+    /// The settings name it, again at each start.
     Settings,
     /// The operator paired it.
     Pairing,
@@ -74,7 +74,7 @@ pub(super) enum Origin {
 
 impl Directory {
     /// Takes the users, apps and devices of the settings, and the devices and revocations of the
-    /// store, which gets each change from now on.
+    /// store, and writes each later change to the store.
     pub(super) fn new(
         settings: &HubSettings,
         tokens: Tokens,
@@ -93,7 +93,7 @@ impl Directory {
         for (uuid, record) in contents.take(Table::Devices) {
             match serde_json::from_str(&record) {
                 Ok(StoredDevice { secret, origin }) => devices.add(&tokens, &uuid, secret, origin),
-                Err(_) => log::error!("the store has no device in {}", Quoted(&uuid)),
+                Err(_) => log::error!("invalid device {} in the store", Quoted(&uuid)),
             }
         }
         devices.store = store;
@@ -137,7 +137,7 @@ impl Directory {
         lock(&self.devices).known.get(uuid).cloned()
     }
 
-    /// All devices that may log in, ordered by uuid.
+    /// All devices that may log in, sorted by uuid.
     pub(super) fn devices(&self) -> Vec<(String, Origin)> {
         let devices = lock(&self.devices);
         let known = devices.known.iter();
@@ -201,11 +201,11 @@ impl Directory {
         Ok(credentials)
     }
 
-    /// Lets a device log in that a client creates, with a secret of the client's choice or a random
-    /// one. Returns the secret.
+    /// Creates a device for a client, with the secret of the client's choice or a random one.
+    /// Returns the secret.
     ///
     /// # Errors
-    /// When there are too many devices.
+    /// There are too many devices.
     pub(super) fn create_device(
         &self,
         uuid: &str,
@@ -220,12 +220,12 @@ impl Directory {
         Ok(secret)
     }
 
-    /// Credentials that the device with this code has to receive, once it is paired.
+    /// Credentials for the device with this code, once it is paired.
     pub(super) fn credentials_for(&self, code: &str) -> Option<Credentials> {
         lock(&self.devices).codes.credentials(code).cloned()
     }
 
-    /// Removes a device; false when there was none.
+    /// Removes a device; false if there was none.
     pub(super) fn forget_device(&self, uuid: &str) -> bool {
         let mut devices = lock(&self.devices);
         devices.codes.forget(uuid);
@@ -236,7 +236,7 @@ impl Directory {
             devices.store.put(Table::Devices, uuid, None);
         }
         if let Some(digest) = devices.configured.get(uuid) {
-            // The settings name it at the next start again.
+            // The settings will name it again at the next start.
             let digest = Some(digest.clone());
             devices.store.put(Table::Revoked, uuid, digest);
         }
@@ -265,7 +265,8 @@ impl Devices {
     }
 }
 
-/// Tells a secret of the settings from another one, without the key of tokens, which may change.
+/// Digest of a secret in the settings, to detect its change. It does not involve the key of tokens,
+/// which may change.
 fn digest(uuid: &str, secret: &Secret) -> String {
     let digest = Sha256::new()
         .chain_update(uuid.len().to_be_bytes())
@@ -282,7 +283,7 @@ fn random_secret() -> Secret {
 fn too_many_devices() -> ApiError {
     ApiError::full(
         "pairing.devices.full",
-        format!("{MAX_DEVICES} devices are known already; unpair or delete one first"),
+        format!("there are already {MAX_DEVICES} devices; unpair or delete one first"),
     )
 }
 
@@ -296,7 +297,7 @@ fn check_uuid(uuid: String) -> Result<String, ApiError> {
     }
     Err(ApiError::bad_request(
         "pairing.uuid.invalid",
-        format!("a uuid has 1 to {MAX_UUID_BYTES} letters, digits, dashes and dots"),
+        format!("a uuid must have 1 to {MAX_UUID_BYTES} letters, digits, dashes and dots"),
     ))
 }
 

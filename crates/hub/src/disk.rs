@@ -1,4 +1,4 @@
-//! State that is on disk when the network starts: the database, and the content.
+//! State on disk at the start: the database, and the content.
 
 use std::path::{Path, PathBuf};
 
@@ -9,17 +9,17 @@ use super::error::HubError;
 use super::settings::HubSettings;
 use super::store::{Contents, Store, Table};
 
-/// Ending of the folder of uploads, beside the store.
+/// Suffix of the folder of uploads, beside the store.
 const UPLOADS: &str = ".files";
 
-/// Places on disk that the settings name.
+/// Paths on disk, from the settings.
 pub(super) struct DiskPlaces {
     store: Option<PathBuf>,
     content_dir: Option<PathBuf>,
     content_bytes: u64,
 }
 
-/// State that was read from them.
+/// State that was read from disk.
 pub(super) struct Disk {
     pub store: Store,
     pub contents: Contents,
@@ -36,10 +36,10 @@ impl DiskPlaces {
         }
     }
 
-    /// Reads everything, which blocks the thread.
+    /// Reads everything. Blocks on the disk.
     ///
     /// # Errors
-    /// When the store or the content folder cannot be used.
+    /// The store or the content folder cannot be used.
     pub(super) fn read(&self) -> Result<Disk, HubError> {
         let (store, mut contents) = self.open_store()?;
         let (content, content_files) = self.content(&store, &mut contents)?;
@@ -62,7 +62,7 @@ impl DiskPlaces {
         })
     }
 
-    /// Content of the folder and of the store.
+    /// Content from the folder and the store.
     fn content(
         &self,
         store: &Store,

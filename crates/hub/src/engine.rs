@@ -1,4 +1,4 @@
-//! Requests for live sockets: who they are for, and on which terms a socket is opened.
+//! Requests for live sockets: their identity, and the limits of a new socket.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::body::PAYLOAD_BODY;
-use super::connection::{ClientConnection, RequestConnection};
-use super::engine_query::EngineQuery;
 use super::error::ApiError;
 use super::login::Login;
 use super::session_slots::{SessionOwner, SocketClass};
 use super::socket::{self, SocketTask};
 use super::state::HubState;
+use expd_server::connection::{ClientConnection, RequestConnection};
 use expd_server::engine::{Heartbeat, SocketTerms};
+use expd_server::engine_query::EngineQuery;
 
-/// Limit of the packets in one body of long polling.
+/// Maximum number of packets in one body of long polling.
 const MAX_PACKETS: usize = 1024;
 
 /// Limits without a login: of a message and a body, and of the packets in a body. Such clients have
@@ -26,10 +26,10 @@ const MAX_PACKETS: usize = 1024;
 const ANONYMOUS_MESSAGE: usize = 16 * 1024;
 const ANONYMOUS_PACKETS: usize = 16;
 
-/// Limit of the ping interval, and of the wait for a pong, of a refused socket.
+/// Maximum ping interval and ping timeout of a refused socket.
 const REFUSED_HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// Middleware that takes requests for live sockets out of the router.
+/// Middleware that intercepts requests for live sockets.
 pub(super) async fn route_socket_requests(
     State(hub): State<Arc<HubState>>,
     request: Request,
@@ -62,8 +62,8 @@ async fn serve(hub: &Arc<HubState>, request: Request) -> Result<Response, ApiErr
         .await
 }
 
-/// Opens a socket. One without a valid token is refused the Socket.IO way, as long as there are
-/// not too many of those.
+/// Opens a socket. One without a valid token is refused by Socket.IO's `connect_error`, unless
+/// there are too many of those.
 fn open(hub: &Arc<HubState>, mut request: Request) -> Result<Response, ApiError> {
     let connection = connection_of(&request)?;
     let login = login_of(hub, request.uri());
@@ -88,7 +88,7 @@ fn open(hub: &Arc<HubState>, mut request: Request) -> Result<Response, ApiError>
     hub.tasks.spawn(async move {
         let _slot = slot;
         if let Some(socket) = opening.socket().await {
-            // Boxed, so that a socket that never comes about holds little.
+            // Boxed, so that a socket that is never opened takes little memory.
             Box::pin(task.run(socket)).await;
         }
     });
@@ -97,7 +97,7 @@ fn open(hub: &Arc<HubState>, mut request: Request) -> Result<Response, ApiError>
 
 fn terms(hub: &HubState, class: SocketClass) -> SocketTerms {
     let (interval, timeout) = (hub.ping_interval, hub.ping_timeout);
-    // A refused client that polls and does not open its namespace ends with its heartbeat.
+    // A refused client that polls without opening its namespace ends with its heartbeat.
     let heartbeat = match class {
         SocketClass::Refused => Heartbeat {
             interval: interval.min(REFUSED_HEARTBEAT),
@@ -120,7 +120,7 @@ fn terms(hub: &HubState, class: SocketClass) -> SocketTerms {
     }
 }
 
-/// Login that a request for a live socket proves.
+/// The login that a request for a live socket proves.
 fn login_of(hub: &HubState, uri: &Uri) -> Result<Login, ApiError> {
     let token = EngineQuery::of(uri).and_then(EngineQuery::token);
     let token = token.ok_or_else(|| {
@@ -145,6 +145,6 @@ fn owner_of(login: Option<&Login>, connection: &ClientConnection) -> SessionOwne
 fn connection_of(request: &Request) -> Result<Arc<ClientConnection>, ApiError> {
     let peer = request.extensions().get::<ConnectInfo<RequestConnection>>();
     let ConnectInfo(RequestConnection(connection)) =
-        peer.ok_or_else(|| ApiError::internal("a request came over no connection"))?;
+        peer.ok_or_else(|| ApiError::internal("a request has no connection"))?;
     Ok(connection.clone())
 }

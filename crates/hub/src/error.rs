@@ -12,9 +12,9 @@ pub(super) use expd_server::error::ApiError;
 /// The server could not start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
-    /// Another program has the port.
+    /// Another program uses the port.
     #[error(
-        "the network's address {address} is taken by another program; stop that program, or choose another address with hub.listen (port 0 takes a free one)"
+        "the network's address {address} is in use by another program; stop that program, or choose another address with hub.listen (port 0 takes a free one)"
     )]
     Busy {
         address: SocketAddr,
@@ -22,7 +22,7 @@ pub enum HubError {
     },
     /// The address cannot be bound for another reason.
     #[error(
-        "the network cannot listen on {address}: {source}; set hub.listen to an address of this machine and a port that this user may take"
+        "the network cannot listen on {address}: {source}; set hub.listen to an address of this machine and a port that this user may use"
     )]
     Bind {
         address: SocketAddr,
@@ -30,16 +30,16 @@ pub enum HubError {
     },
     /// A user's password hash is invalid.
     #[error(
-        "the password_hash of hub user {name} is no Argon2 hash in PHC form: {reason}; make one with `expd hub hash-password`",
+        "the password_hash of hub user {name} is not an Argon2 hash in PHC form: {reason}; make one with `expd hub hash-password`",
         name = Quoted(.username)
     )]
     PasswordHash { username: String, reason: String },
-    /// The content folder cannot be read, or the folder of uploads not be made.
+    /// The content folder cannot be read, or the folder of uploads cannot be created.
     #[error("the network cannot use {path}: {source}; set hub.content_dir, and hub.store, to paths that this user may use", path = .path.display())]
     Content { path: PathBuf, source: io::Error },
     /// The database cannot be opened.
     #[error(
-        "the network cannot open its store {path}: {source}; it is of one hub at a time, and a damaged one has to be replaced by a copy, or removed",
+        "the network cannot open its store {path}: {source}; only one hub can use it at a time; replace a damaged one by a backup, or remove it",
         path = .path.display()
     )]
     Store { path: PathBuf, source: StoreError },

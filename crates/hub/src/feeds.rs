@@ -1,8 +1,8 @@
 //! `GET /api/connectors/feeds/UUID/data`: the data of a feed.
 //!
-//! The hub asks no source outside. A feed's data is what its document holds as `data`: `search`,
-//! `details` and `items`. A dynamic feed takes its search from the request, a static one has its
-//! own.
+//! The hub fetches no external source. A feed's data is the `data` of its document: `search`,
+//! `details` and `items`. A dynamic feed takes its search from the request, a static one from its
+//! document.
 
 use std::sync::Arc;
 
@@ -17,7 +17,6 @@ use super::login::Login;
 use super::resource_store::{Collection, Document, unknown};
 use super::state::HubState;
 
-/// `GET` of a feed's data.
 pub(super) async fn data(
     State(hub): State<Arc<HubState>>,
     login: Login,

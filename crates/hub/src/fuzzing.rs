@@ -1,13 +1,13 @@
-//! Entry point of `fuzz/` alone: the router without TCP.
+//! Entry point for `fuzz/`: the router without TCP.
 
 use std::net::SocketAddr;
 
 use axum::extract::ConnectInfo;
 use axum::{Extension, Router};
 
-use super::connection::RequestConnection;
 use super::hub::Hub;
 use super::router;
+use expd_server::connection::RequestConnection;
 
 impl Hub {
     /// All routes; every request counts as coming from this address.

@@ -11,15 +11,16 @@ use tokio_util::task::TaskTracker;
 use super::disk::DiskPlaces;
 use super::error::HubError;
 use super::password;
-use super::server::ServerTerms;
+use super::router;
 use super::settings::HubSettings;
 use super::state::HubState;
-use super::{router, server};
+use expd_server::server;
+use expd_server::server::ServerTerms;
 
-/// Time that connections have to end by themselves at shutdown, before they are closed.
+/// Time for connections to end by themselves at shutdown, before they are closed.
 const DRAIN: Duration = Duration::from_millis(600);
 
-/// Time that a closed connection has to end its task.
+/// Time for the tasks of closed connections to end.
 const CUT: Duration = Duration::from_millis(300);
 
 /// EXP network that has bound its address and does not serve yet.
@@ -33,8 +34,8 @@ impl Hub {
     /// Checks the settings and binds the address.
     ///
     /// # Errors
-    /// When the address cannot be bound, a password hash is invalid, or the store or the content
-    /// folder cannot be used.
+    /// The address cannot be bound, a password hash is invalid, or the store or the content folder
+    /// cannot be used.
     pub async fn bind(settings: &HubSettings) -> Result<Self, HubError> {
         let bind_error = |source| HubError::bind(settings.listen, source);
         for user in &settings.users {
@@ -45,7 +46,7 @@ impl Hub {
                 }
             })?;
         }
-        // No secret goes along: it would stay on the stack of a thread that may be idle for long.
+        // Secrets are left out: they would stay on the stack of a thread that may be idle for long.
         let places = DiskPlaces::new(settings);
         let disk = tokio::task::spawn_blocking(move || places.read())
             .await
@@ -60,7 +61,7 @@ impl Hub {
         })
     }
 
-    /// Bound address, with the real port where the settings have port 0.
+    /// Bound address, with the actual port if the settings have port 0.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address
@@ -70,7 +71,7 @@ impl Hub {
     /// and returns, within about a second. Dropping the future closes everything at once.
     ///
     /// # Errors
-    /// When accepting connections fails for good.
+    /// Accepting connections fails for good.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), HubError> {
         let state = self.state;
         let _cut_when_dropped = state.admission.cut.clone().drop_guard();

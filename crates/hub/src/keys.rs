@@ -1,6 +1,5 @@
-//! Keys of the server: the one that signs tokens, and the operator's. Where the settings have none,
-//! they are random and stored in files that only their owner can read, so that they outlive a
-//! restart.
+//! Keys of the server: the one that signs tokens, and the operator's. Keys that the settings omit
+//! are random and stored in files that only their owner can read, so that they outlive a restart.
 
 use std::path::{Path, PathBuf};
 
@@ -20,8 +19,8 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Loads the keys from the settings, else from the state folder, else makes random ones for
-    /// this run.
+    /// Loads the keys from the settings, else from the state folder, else generates them for this
+    /// run.
     pub(super) fn load(settings: &HubSettings) -> Self {
         let folder = settings.state_dir.as_deref();
         let token = settings.token_key.clone();

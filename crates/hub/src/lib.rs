@@ -8,30 +8,24 @@
 //!
 //! Imports go one way, from the top of this map to its bottom:
 //!
-//! - server: `hub`, `server` (accept, HTTP/1), `router` (paths, CORS, `Host`);
+//! - server: `hub` (bind, serve, stop), `router` (paths, CORS, `Host`);
 //! - handlers: `auth`, `broadcasts`, `data`, `resources`, `feeds`, `current`, `content`,
 //!   `delivery`, `operator_api`, and `engine`, `socket` and `subscriptions` for live sockets;
-//! - used by handlers: `login` (the token of a request), `login_request`, `authentication`, `body`,
-//!   `collection_query`, `uploads`, `ranges`, `restricted_cookie`, `publish`, `disconnect`;
-//! - `state`: one of each part;
-//! - parts that admit: `admission`, `stream`, `connection`, `address`, `byte_budget`,
-//!   `body_memory`, `socket_memory`, `session_slots`, `turns`;
+//! - used by handlers: `login` (the token of a request), `authentication`, `body`,
+//!   `collection_query`, `uploads`, `restricted_cookie`, `publish`, `disconnect`;
+//! - `state`: one of each part, made from the settings and from `disk`, which reads what is stored;
+//! - parts that admit: `session_slots`, `turns`;
 //! - parts that identify: `directory`, `pairing_codes`, `password_checks`, `password`, `tokens`,
-//!   `refreshed_logins`, `keys`, `hosts`;
+//!   `refreshed_logins`, `keys`;
 //! - parts that hold messages and documents: `socket_registry`, `outbox`, `pending`,
-//!   `resource_store`, `data_store`, `content_tree`, `content_seeds`, `content_files`, `counters`,
-//!   and `store`, which keeps what they hold;
-//! - below all: `engine_query`, `rate_limiter`, `settings`, `error`, `store_error`, `lock`.
+//!   `resource_store`, `data_store`, `content_tree`, `content_seeds`, `content_files`,
+//!   `content_node`, `temporary_folder`, `counters`, and `store`, which keeps what they hold;
+//! - below all: `settings`, `error`, `store_error`.
 //!
-//! The crate `expd-server` is the part that the door for pages shares with it: connections, bodies,
-//! and the engine of live sockets.
+//! The crate `expd-server`, shared with the daemon's web server, is below: it admits connections,
+//! reads bodies and login requests, limits memory and rates, and speaks Engine.IO.
 //!
 //! [`operator`] is the operator's client.
-
-#![allow(
-    missing_docs,
-    reason = "inside this workspace, a name that says everything needs no comment"
-)]
 
 mod auth;
 mod authentication;
@@ -85,17 +79,13 @@ mod tokens;
 mod turns;
 mod uploads;
 
-use expd_server::{
-    address, admission, body_memory, byte_budget, connection, engine_query, hosts, lock,
-    login_request, ranges, rate_limiter, server, socket_memory,
-};
-
-pub use admission::MAX_CONNECTIONS;
 pub use counters::{ChannelCount, CountersSnapshot};
 pub use error::HubError;
-pub use hosts::Hosts;
 pub use hub::Hub;
 pub use keys::{operator_key_file, read_key};
 pub use password::{HashError, check_password_hash, hash_password};
 pub use settings::{DEFAULT_ROLE, HubConsumerApp, HubDevice, HubSettings, HubUser};
 pub use store_error::StoreError;
+
+pub use expd_server::admission::MAX_CONNECTIONS;
+pub use expd_server::hosts::Hosts;

@@ -1,4 +1,4 @@
-//! Login of a request, proved by its token.
+//! The login of a request, proved by its token.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 
-use super::connection::{ClientConnection, RequestConnection};
 use super::error::ApiError;
 use super::state::HubState;
 use super::tokens::TokenClaims;
+use expd_server::connection::{ClientConnection, RequestConnection};
 use expd_server::token;
 pub(super) use expd_server::token::bearer;
 use expd_server::token_life::TokenLife;
@@ -21,7 +21,7 @@ use expd_domain::{Channel, ChannelRule, Identity, IdentityKind, Quoted, Secret};
 pub(super) struct Login {
     pub identity: Identity,
     pub life: TokenLife,
-    /// Stays the same over refreshes.
+    /// Unchanged by refreshes.
     pub id: String,
     fingerprint: u64,
 }
@@ -94,8 +94,8 @@ impl Login {
     }
 
     pub(super) fn may_broadcast(&self, channel: &Channel) -> Result<(), ApiError> {
-        // Rules for everybody come first: a consumer app, too, is told that a system channel takes
-        // no broadcasts.
+        // General rules come first: a consumer app, too, is told that a system channel takes no
+        // broadcasts.
         if channel.system {
             return Err(ChannelRule::SystemBroadcast(channel.name.clone()).into());
         }
@@ -111,7 +111,7 @@ impl Login {
         Ok(())
     }
 
-    /// Refuses identities that may only read resources.
+    /// Refuses identities with read-only access to resources.
     pub(super) fn may_write(&self) -> Result<(), ApiError> {
         self.require_paired()?;
         if self.identity.kind == IdentityKind::ConsumerApp {
@@ -134,7 +134,7 @@ impl fmt::Display for Login {
     }
 }
 
-/// Name of an identity that does not wait to be paired, unique across all kinds.
+/// Name of a paired identity, unique across all kinds.
 pub(super) fn owner_of(identity: &Identity) -> String {
     format!("{}:{}", identity.kind, identity.uuid)
 }
@@ -142,8 +142,7 @@ pub(super) fn owner_of(identity: &Identity) -> String {
 /// Identity that a restricted token proves, for reading content.
 ///
 /// # Errors
-/// When the token is not a restricted one, has expired, or its identity is gone or waits to be
-/// paired.
+/// The token is not a restricted one, has expired, or its identity is gone or waits to be paired.
 #[allow(dead_code, reason = "the delivery of content calls it")]
 pub(super) fn restricted_identity(hub: &HubState, token: &Secret) -> Result<Identity, ApiError> {
     let claims = hub.tokens.verify_restricted(token)?;
@@ -195,7 +194,7 @@ fn connection(parts: &Parts) -> Option<&ClientConnection> {
         .map(|ConnectInfo(RequestConnection(connection))| &**connection)
 }
 
-/// Tells the channel on which devices wait to be paired.
+/// True for the channel on which devices wait to be paired.
 pub(super) fn is_pairing_channel(channel: &Channel) -> bool {
     channel.system && !channel.consumer && channel.name == "pairing"
 }

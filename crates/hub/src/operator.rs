@@ -10,7 +10,7 @@ use super::counters::CountersSnapshot;
 use expd_domain::Secret;
 use expd_domain::message::ErrorBody;
 
-/// Time limit of a call: the server answers at once.
+/// Timeout of a call: the server responds at once.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Body of `POST /hub/pair`.
@@ -21,7 +21,7 @@ pub(super) struct PairRequest {
     pub uuid: Option<String>,
 }
 
-/// Device: response to pairing, body of and response to unpairing.
+/// A device: response to pairing; request and response of unpairing.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct DeviceUuid {
     pub uuid: String,
@@ -30,7 +30,7 @@ pub(super) struct DeviceUuid {
 /// Paired device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paired {
-    /// The device's uuid. Its secret goes to the device alone.
+    /// The device's uuid. Its secret is sent to the device alone.
     pub uuid: String,
 }
 
@@ -38,7 +38,7 @@ pub struct Paired {
 /// `base_url`.
 ///
 /// # Errors
-/// When the server cannot be reached, refuses the operator, or does not know the code.
+/// The server cannot be reached, refuses the operator, or does not know the code.
 pub async fn pair(
     base_url: &str,
     key: Option<&Secret>,
@@ -50,7 +50,7 @@ pub async fn pair(
 /// Pairs as [`pair`] does, with a uuid of the operator's choice.
 ///
 /// # Errors
-/// As for [`pair`], and when the server does not accept the uuid.
+/// As for [`pair`], and if the server does not accept the uuid.
 pub async fn pair_as(
     base_url: &str,
     key: Option<&Secret>,
@@ -69,7 +69,7 @@ pub async fn pair_as(
 /// sockets are closed.
 ///
 /// # Errors
-/// As for [`pair`], and when there is no such device.
+/// As for [`pair`], and if there is no such device.
 pub async fn unpair(base_url: &str, key: Option<&Secret>, uuid: &str) -> Result<(), OperatorError> {
     let body = DeviceUuid {
         uuid: uuid.to_owned(),
@@ -81,7 +81,7 @@ pub async fn unpair(base_url: &str, key: Option<&Secret>, uuid: &str) -> Result<
 /// Reads the counters of the server at `base_url`.
 ///
 /// # Errors
-/// When the server cannot be reached or refuses the operator.
+/// The server cannot be reached or refuses the operator.
 pub async fn counters(
     base_url: &str,
     key: Option<&Secret>,
@@ -110,9 +110,9 @@ struct Call {
 impl Call {
     fn new(base_url: &str, path: &str) -> Result<Self, OperatorError> {
         let url = format!("{}{path}", base_url.trim_end_matches('/'));
-        // reqwest needs a crypto provider even without TLS. One that is installed already is kept.
+        // reqwest needs a crypto provider even without TLS. An installed one is kept.
         ring::default_provider().install_default().ok();
-        // An operator calls a server of their own, mostly on loopback, where a proxy is of no use.
+        // An operator calls a local server, mostly on loopback, where a proxy is of no use.
         let client = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .no_proxy()
@@ -153,7 +153,7 @@ impl Call {
 }
 
 fn unreachable(url: &str, error: &reqwest::Error) -> OperatorError {
-    // reqwest's own message is about URLs; the last cause says what happened.
+    // reqwest's own message only names the URL; the innermost cause is specific.
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
         cause = source;
@@ -167,7 +167,7 @@ fn unreachable(url: &str, error: &reqwest::Error) -> OperatorError {
 /// An operator's call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OperatorError {
-    /// Nothing answers.
+    /// The server does not respond.
     #[error(
         "the network cannot be reached at {url}: {reason}; is `expd hub` running, and is this its address?"
     )]
@@ -179,7 +179,7 @@ pub enum OperatorError {
         code: String,
         message: String,
     },
-    /// Another program answers.
+    /// Another program responds.
     #[error("the server at {url} is not an expd hub; check the address")]
     Foreign { url: String },
 }

@@ -1,7 +1,7 @@
 //! Handlers of the operator: pairing and unpairing devices, counters.
 //!
 //! The credentials of a paired device go only to the sockets of its own pairing login, though every
-//! waiting device listens on the same system channel. A device that was away when it was paired
+//! waiting device listens on the same system channel. A device that was offline when it was paired
 //! receives them when it returns, until its code expires. Unpairing notifies the device, ends its
 //! tokens and closes its sockets.
 
@@ -24,10 +24,10 @@ use super::socket_registry::Audience;
 use super::state::HubState;
 use expd_domain::{Channel, Payload, Quoted, Secret};
 
-/// Limit of channels in the counters.
+/// Maximum number of channels in the counters.
 const MAX_LISTED_CHANNELS: usize = 1000;
 
-/// Proof that a request carries the operator's key.
+/// Extractor: the request carries the operator's key.
 pub(super) struct Operator;
 
 impl FromRequestParts<Arc<HubState>> for Operator {
@@ -35,7 +35,7 @@ impl FromRequestParts<Arc<HubState>> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, hub: &Arc<HubState>) -> Result<Self, ApiError> {
         match bearer(&parts.headers) {
-            // Its connection stays anonymous, where it finds room even if logged-in clients use all
+            // Its connection stays anonymous, where there is room even if logged-in clients use all
             // of theirs.
             Some(given) if same(&given, &hub.operator_key) => Ok(Self),
             _ => Err(ApiError::unauthorized(
@@ -46,7 +46,7 @@ impl FromRequestParts<Arc<HubState>> for Operator {
     }
 }
 
-/// Compares digests, so that the time it takes reveals nothing about the key.
+/// Compares digests, so that the time reveals nothing about the key.
 fn same(given: &Secret, key: &Secret) -> bool {
     Sha256::digest(given.expose()) == Sha256::digest(key.expose())
 }
@@ -80,7 +80,7 @@ pub(super) async fn unpair(
             format!("no device has the uuid {}", Quoted(&uuid)),
         ));
     }
-    // In this order: where the process is killed in between, the device is as it was.
+    // In this order: if the process is killed in between, the device is still paired.
     hub.resources.remove_device(&uuid);
     hub.directory.forget_device(&uuid);
     log::info!("unpaired the device {}", Quoted(&uuid));

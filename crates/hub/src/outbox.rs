@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use super::socket_memory::{Full, SocketUse};
-use expd_server::engine::{Outgoing, Packet};
+use expd_server::engine::{Packet, QueuedPacket};
+use expd_server::socket_memory::{Full, SocketUse};
 
-/// Limit of bytes that wait for a socket: three of the largest payloads.
+/// Maximum number of bytes that wait for a socket: three payloads of maximum size.
 const MAX_OUTSTANDING_BYTES: u64 = 48 * 1024 * 1024;
 
 /// Limits of packets that wait for a socket, and for one of a device that waits to be paired. With
-/// the limit in bytes they define a slow client.
+/// the limit in bytes they define a slow reader.
 const MAX_OUTSTANDING_PACKETS: usize = 4096;
 const MAX_PACKETS_OF_WAITING: usize = 64;
 
@@ -20,7 +20,7 @@ const MAX_PACKETS_OF_WAITING: usize = 64;
 pub(super) enum Order {
     Stay,
     /// Disconnect, after everything that was sent before.
-    Leave,
+    Disconnect,
     /// End at once.
     Cut,
 }
@@ -28,25 +28,25 @@ pub(super) enum Order {
 /// The registry's end.
 pub(super) struct OutboxSender {
     pub memory: Arc<SocketUse>,
-    packets: mpsc::Sender<Outgoing>,
+    packets: mpsc::Sender<QueuedPacket>,
     orders: watch::Sender<Order>,
 }
 
-/// The end of the socket's task. Ends once the socket is removed from the registry.
+/// The socket task's end. Closed once the socket is removed from the registry.
 pub(super) struct Outbox {
     /// Number of the socket.
     pub id: u64,
-    packets: mpsc::Receiver<Outgoing>,
+    packets: mpsc::Receiver<QueuedPacket>,
     orders: watch::Receiver<Order>,
 }
 
-/// An order to a socket's task.
+/// Next action of a socket's task.
 pub(super) enum Next {
-    Packet(Outgoing),
+    Packet(QueuedPacket),
     End(Order),
 }
 
-/// Opens the outbox of a socket, or of one that waits to be paired.
+/// Opens the outbox of a socket; `waits` is set for a device that waits to be paired.
 pub(super) fn open(id: u64, memory: Arc<SocketUse>, waits: bool) -> (OutboxSender, Outbox) {
     let most = if waits {
         MAX_PACKETS_OF_WAITING
@@ -69,25 +69,25 @@ pub(super) fn open(id: u64, memory: Arc<SocketUse>, waits: bool) -> (OutboxSende
 }
 
 impl Outbox {
-    /// Waits for an order to end, or for the next packet if the transport takes one.
+    /// Waits for an order to end, or for the next packet if the transport is writable.
     pub(super) async fn next(&mut self, writable: bool) -> Next {
         tokio::select! {
             biased;
             order = self.orders.wait_for(|order| *order != Order::Stay) => {
-                // Whoever removed the socket without an order wants it gone.
-                Next::End(order.map_or(Order::Leave, |order| *order))
+                // Removal without an order means disconnect.
+                Next::End(order.map_or(Order::Disconnect, |order| *order))
             }
             Some(packet) = self.packets.recv(), if writable => Next::Packet(packet),
         }
     }
 
-    /// Waits for the next packet of a socket that was removed; none after the last one.
-    pub(super) async fn rest(&mut self) -> Option<Outgoing> {
+    /// Waits for the next packet of a socket that was removed; `None` after the last one.
+    pub(super) async fn remaining(&mut self) -> Option<QueuedPacket> {
         self.packets.recv().await
     }
 
-    /// Takes packets that wait: at most so many, until they have so many bytes.
-    pub(super) fn take(&mut self, most: usize, bytes: usize) -> Vec<Outgoing> {
+    /// Takes waiting packets: at most `most`, and until they exceed this many bytes.
+    pub(super) fn take(&mut self, most: usize, bytes: usize) -> Vec<QueuedPacket> {
         let mut taken = Vec::new();
         let mut size = 0;
         while taken.len() < most
@@ -101,7 +101,7 @@ impl Outbox {
     }
 }
 
-/// Result of handing a packet over.
+/// Result of queueing a packet.
 pub(super) enum Delivery {
     Sent,
     Slow,
@@ -111,7 +111,7 @@ pub(super) enum Delivery {
     Evicted,
 }
 
-/// A socket does not read what it is sent, and is to be cut.
+/// A socket that does not read, and is to be cut.
 #[derive(Debug)]
 pub(super) struct SlowSocket;
 
@@ -132,18 +132,18 @@ impl OutboxSender {
         if let Err(full) = self.memory.room_for(size) {
             return Delivery::NoRoom(full);
         }
-        let outgoing = Outgoing {
+        let queued = QueuedPacket {
             packet: packet.clone(),
             charge: Some(self.memory.charge(size)),
         };
-        match self.packets.try_send(outgoing) {
+        match self.packets.try_send(queued) {
             Ok(()) => Delivery::Sent,
             Err(mpsc::error::TrySendError::Full(_)) => Delivery::Slow,
             Err(mpsc::error::TrySendError::Closed(_)) => Delivery::Gone,
         }
     }
 
-    /// Sends a packet that is for this socket alone.
+    /// Sends a packet to this socket alone.
     pub(super) fn send(&self, packet: &Packet) -> Result<(), SlowSocket> {
         match self.deliver(packet) {
             Delivery::Slow | Delivery::NoRoom(_) => Err(SlowSocket),

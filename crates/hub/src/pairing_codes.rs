@@ -1,16 +1,16 @@
-//! Codes of devices that wait to be paired. Anybody may ask for one, so they are few, each address
-//! has a share and a rate, and the oldest unanswered code of the address with the most is replaced
-//! where there are too many.
+//! Codes of devices that wait to be paired. Requesting one needs no login, so they are few, each
+//! address has a share and a rate, and at the limit the oldest unanswered code of the address with
+//! the most is replaced.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use rand::RngExt as _;
 
-use super::address::Address;
 use super::error::ApiError;
-use super::rate_limiter::RateLimiter;
 use expd_domain::Secret;
+use expd_server::address::Address;
+use expd_server::rate_limiter::RateLimiter;
 use expd_server::token_life::{Clocks, TokenLife};
 
 /// Limits of pending codes: in all, and of one address.
@@ -36,10 +36,10 @@ struct PairingCode {
     /// Order of issue.
     number: u64,
     address: Address,
-    /// Life of the login that it was issued to.
+    /// Life of the login that the code was issued to.
     life: TokenLife,
-    /// Set once an operator has paired the device, and kept until the code expires, for a device
-    /// that was away.
+    /// Set once an operator has paired the device, and kept until the code expires, in case the
+    /// device was offline.
     credentials: Option<Credentials>,
 }
 
@@ -60,7 +60,7 @@ pub(super) struct Credentials {
 #[derive(Debug)]
 pub(super) struct IssuedCode {
     pub code: String,
-    /// Code that was evicted for it. The device that waits with it has to ask again.
+    /// Code that was evicted. The device that waits with it must request another one.
     pub replaced: Option<String>,
 }
 
@@ -131,7 +131,7 @@ impl PairingCodes {
         most.map(|(address, _)| address)
     }
 
-    /// Oldest unanswered code among these.
+    /// Oldest unanswered code of the matching addresses.
     fn oldest(&self, which: impl Fn(&PairingCode) -> bool) -> Result<String, ApiError> {
         self.codes
             .iter()
@@ -186,7 +186,7 @@ impl PairingCodes {
     }
 }
 
-/// Normalizes a code as an operator types it: `ABC-def`, `abc def`.
+/// Normalizes a code as typed by an operator: `ABC-def`, `abc def`.
 pub(super) fn normalize_code(typed: &str) -> String {
     typed
         .chars()

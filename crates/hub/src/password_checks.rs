@@ -13,15 +13,15 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::address::Address;
 use super::error::ApiError;
-use super::lock::lock;
-use super::rate_limiter::RateLimiter;
+use expd_server::address::Address;
+use expd_server::lock::lock;
+use expd_server::rate_limiter::RateLimiter;
 
 /// Checks that run at once.
 const AT_ONCE: usize = 2;
 
-/// Logins that wait for a check: in one lane, of one address, with unknown names, and in all.
+/// Maximum number of waiting logins: in one lane, of one address, with unknown names, and in total.
 const WAITING_IN_LANE: usize = 4;
 const WAITING_OF_ADDRESS: usize = 24;
 const WAITING_UNKNOWN: usize = 8;
@@ -44,7 +44,7 @@ type Lane = (Address, AccountName);
 
 pub(super) struct PasswordChecks {
     checks: Arc<Semaphore>,
-    /// Lanes with waiting logins: the turn, and the number that wait for it.
+    /// Lanes with waiting logins: the turn, and the number of waiters.
     lanes: Mutex<HashMap<Lane, (Arc<Semaphore>, usize)>>,
     wrong: RateLimiter<Lane>,
     unknown: RandomState,
@@ -66,7 +66,7 @@ impl PasswordChecks {
     /// the check.
     ///
     /// # Errors
-    /// When too many logins wait in the lane or in all, or the lane had too many wrong passwords.
+    /// Too many logins wait in the lane or in total, or the lane had too many wrong passwords.
     pub(super) async fn check(
         &self,
         address: Address,
@@ -83,11 +83,11 @@ impl PasswordChecks {
         self.may_try(&lane)?;
         let waiting = self.enqueue(lane)?;
         let turn = waiting.turn.clone().acquire_owned().await;
-        // The checks before it may all have failed.
+        // The preceding checks may all have failed.
         self.may_try(&waiting.lane)?;
         let permit = self.checks.clone().acquire_owned().await;
         let checked = tokio::task::spawn_blocking(move || {
-            // A check continues when its client disconnects, and so does its turn.
+            // A check continues if its client disconnects, and keeps its turn.
             let _running = (turn, permit);
             check()
         });
@@ -195,7 +195,7 @@ mod tests {
         let flood = join_all(names.iter().map(|name| {
             let held = held.clone();
             let wrong = move || {
-                // One after the other, each when it is released.
+                // One at a time, each when it is released.
                 held.lock().unwrap().recv().ok();
                 false
             };

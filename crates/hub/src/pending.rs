@@ -7,20 +7,20 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 
 use super::error::ApiError;
-use super::lock::lock;
 use expd_domain::{BroadcastId, Channel, Payload};
+use expd_server::lock::lock;
 
-/// Limit of pending broadcasts; each is an HTTP request, too.
+/// Maximum number of pending broadcasts; each is an HTTP request, too.
 const MAX_PENDING: usize = 8192;
 
-/// Limit of the responses to one broadcast.
+/// Maximum number of responses to one broadcast.
 const MAX_RESPONSES: usize = 10_000;
 
-/// Limit of the responses to all broadcasts together.
+/// Maximum size of the responses to all broadcasts together.
 const MAX_HELD_BYTES: usize = 256 * 1024 * 1024;
 
-/// Number and age of finished broadcasts that are remembered, so that a late responder is told that
-/// it is late.
+/// Number and age of finished broadcasts that are remembered, so that a late response is refused as
+/// late.
 const MAX_FINISHED: usize = 10_000;
 const FINISHED_MEMORY: Duration = Duration::from_secs(600);
 
@@ -40,7 +40,7 @@ struct OpenBroadcast {
     responses: Vec<Payload>,
 }
 
-/// Pending broadcast. Dropping it finishes it, as happens when the sender disconnects.
+/// Pending broadcast. Dropping it finishes it, for example when the sender disconnects.
 pub(super) struct PendingBroadcast<'a> {
     broadcasts: &'a PendingBroadcasts,
     id: BroadcastId,
@@ -62,7 +62,7 @@ impl PendingBroadcasts {
             return Err(ApiError::too_many(
                 "network.broadcast.tooMany",
                 format!(
-                    "{MAX_PENDING} broadcasts wait for responses already; use shorter timeouts"
+                    "{MAX_PENDING} broadcasts already wait for responses; use shorter timeouts"
                 ),
             ));
         }
@@ -115,7 +115,7 @@ impl PendingBroadcasts {
         if open.responses.len() >= MAX_RESPONSES || inner.held_bytes + size > MAX_HELD_BYTES {
             return Err(ApiError::too_many(
                 "network.response.tooMany",
-                "the broadcast has as many responses as this network stores",
+                "the broadcast already has the maximum number of responses",
             ));
         }
         inner.held_bytes += size;

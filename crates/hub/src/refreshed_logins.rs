@@ -1,21 +1,21 @@
-//! Logins whose token was refreshed, with the life of the latest one.
+//! Logins whose token was refreshed, with the life of the latest token.
 //!
-//! The Android and iOS SDKs open their socket anew with the token of their first login, which has
-//! expired by then. Such a handshake is accepted as long as a refreshed token of that login holds.
+//! The Android and iOS SDKs reopen their socket with the token of their first login, which has
+//! expired by then. Such a handshake is accepted while a refreshed token of that login is valid.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::lock::lock;
+use expd_server::lock::lock;
 use expd_server::token_life::{Clocks, TokenLife};
 
-/// Limits of remembered logins: in all, and of one identity. Beyond them the oldest is forgotten,
-/// of the identity that has the most; its client then has to log in to open a socket.
+/// Maximum number of remembered logins: in total, and of one identity. Beyond it the oldest login
+/// of the identity with the most is forgotten; its client then must log in to open a socket.
 const MAX_LOGINS: usize = 16_384;
 const MAX_LOGINS_OF_IDENTITY: usize = 1024;
 
-/// Shortest interval of two looks for expired logins, which go through all of them.
+/// Minimum interval of sweeps for expired logins, which visit all of them.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
@@ -26,7 +26,7 @@ struct Inner {
     logins: HashMap<String, Refreshed>,
     of_identity: HashMap<String, usize>,
     last: u64,
-    /// Last time that expired logins were looked for.
+    /// Time of the last sweep.
     swept: Option<Instant>,
 }
 
@@ -38,7 +38,7 @@ struct Refreshed {
 }
 
 impl RefreshedLogins {
-    /// Notes that a token of this login was refreshed.
+    /// Records that a token of this login was refreshed.
     pub(super) fn note(&self, login: &str, owner: &str, life: TokenLife) {
         let inner = &mut *lock(&self.0);
         inner.last += 1;
@@ -57,7 +57,7 @@ impl RefreshedLogins {
         *inner.of_identity.entry(owner.to_owned()).or_default() += 1;
     }
 
-    /// Life of the latest token of a login, if that token still holds.
+    /// Life of the latest token of a login, if that token is still valid.
     pub(super) fn life(&self, login: &str) -> Option<TokenLife> {
         let inner = lock(&self.0);
         let refreshed = inner.logins.get(login)?;

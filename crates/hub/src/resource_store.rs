@@ -1,4 +1,4 @@
-//! Documents of EXP resources: insert, replace, remove, get, and all of a collection. They are in
+//! Documents of EXP resources: insert, replace, remove, get, and list a collection. They are in
 //! memory, and each change goes to the store.
 
 use std::collections::{BTreeMap, HashMap};
@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
-use super::lock::lock;
 use super::store::{Store, Table};
 use expd_domain::{Payload, Quoted};
+use expd_server::lock::lock;
 
-/// Limit of all resources together; the next limit bounds them in bytes.
+/// Maximum number of resources; the next limit bounds them in bytes.
 const MAX_RESOURCES: usize = 20_000;
 
-/// Limit of all documents together.
+/// Maximum size of all documents together.
 const MAX_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
 
 pub(super) type Document = Map<String, Value>;
@@ -70,12 +70,12 @@ pub(super) struct Documents {
 }
 
 impl ResourceStore {
-    /// Takes the documents of the store, which gets each change from now on.
+    /// Takes the documents of the store, and writes each later change to it.
     pub(super) fn new(store: Store, rows: Vec<(String, String)>) -> Self {
         let mut documents = Documents::default();
         for (key, text) in rows {
             if documents.restore(&key, text).is_none() {
-                log::error!("the store has no resource in {}", Quoted(&key));
+                log::error!("invalid resource {} in the store", Quoted(&key));
             }
         }
         documents.store = store;
@@ -106,7 +106,6 @@ impl ResourceStore {
 }
 
 impl Documents {
-    /// Document of a resource.
     pub(super) fn get(&self, collection: Collection, uuid: &str) -> Option<&Arc<Payload>> {
         let number = self.numbers.get(&(collection, uuid.to_owned()))?;
         self.by_number.get(&(collection, *number))
@@ -135,10 +134,10 @@ impl Documents {
         Some(())
     }
 
-    /// Keeps a document, or that there is none, in the store.
+    /// Keeps a document, or its removal, in the store.
     fn keep(&self, collection: Collection, number: u64, document: Option<&Payload>) {
         let path = collection.path();
-        // Ordered as they were created.
+        // Sorts by order of creation.
         let key = format!("{path}#{number:020}");
         let text = document.map(|document| document.as_str().to_owned());
         self.store.put(Table::Resources, key, text);
@@ -147,7 +146,7 @@ impl Documents {
     /// Stores a new document.
     ///
     /// # Errors
-    /// When it is no payload, or the store is full.
+    /// It is not a payload, or the store is full.
     pub(super) fn insert(
         &mut self,
         collection: Collection,
@@ -171,7 +170,7 @@ impl Documents {
     /// Changes a document. Its uuid stays.
     ///
     /// # Errors
-    /// When there is none, or the new one is no payload or finds no room.
+    /// There is none, or the new one is not a payload or does not fit.
     pub(super) fn replace(
         &mut self,
         collection: Collection,
@@ -194,7 +193,7 @@ impl Documents {
         Ok(document)
     }
 
-    /// Removes a document; false where there was none.
+    /// Removes a document; false if there was none.
     pub(super) fn remove(&mut self, collection: Collection, uuid: &str) -> bool {
         let number = self.numbers.remove(&(collection, uuid.to_owned()));
         let removed = number.and_then(|number| {
@@ -205,7 +204,7 @@ impl Documents {
         removed.is_some()
     }
 
-    /// Total bytes after `document` has replaced `replaced` bytes.
+    /// Total number of bytes after `document` has replaced `replaced` bytes.
     fn room_for(&self, document: &Payload, replaced: usize) -> Result<usize, ApiError> {
         let bytes = self.bytes - replaced + document.as_str().len();
         if bytes > MAX_DOCUMENT_BYTES {
@@ -215,7 +214,7 @@ impl Documents {
     }
 }
 
-/// Text of a document, within the limits of a payload: listeners have to be able to receive it.
+/// Text of a document, within the limits of a payload: listeners must be able to receive it.
 fn as_payload(document: Document) -> Result<Arc<Payload>, ApiError> {
     let text = Value::from(document).to_string();
     Ok(Arc::new(Payload::parse(text)?))

@@ -3,11 +3,11 @@
 //! A collection returns `{"total","results"}` (see `collection_query`), POST creates with a new
 //! uuid, PATCH sets the fields it names, PUT replaces. Each change is broadcast as `update` on the
 //! system channel named by the resource's uuid, with the document as payload, or `null` once it is
-//! deleted. A zone of a location has a channel of its own: it gets its part of the document
+//! deleted. Each zone of a location has its own channel: it gets the zone's part of the document
 //! whenever its location changes, and `null` once it is gone.
 //!
-//! A device that is created may log in. Its `secret` is in the answer that creates it, and nowhere
-//! else: whoever may read devices is not to log in as each of them.
+//! A created device may log in. Its `secret` is in the response to its creation only: read access
+//! to devices must not allow logging in as one of them.
 
 #![expect(
     clippy::needless_pass_by_value,
@@ -34,10 +34,11 @@ use super::socket_registry::Audience;
 use super::state::HubState;
 use expd_domain::{Channel, IdentityKind, Payload, Secret};
 
-/// Limit of a secret that a client chooses for a device.
+/// Maximum length of a secret that a client chooses for a device.
 const MAX_SECRET_BYTES: usize = 256;
 
-/// Zones of one location that are told of its changes; a building has some dozens.
+/// Maximum number of zones of one location that are notified of its changes; a building has some
+/// dozens.
 const MAX_ZONES: usize = 1000;
 
 /// `GET` of a collection.
@@ -147,11 +148,11 @@ fn change(
     let document = documents.replace(collection, uuid, |document| {
         change(document);
         if collection == Collection::Devices {
-            // The SDKs send back the whole document that they got when they created it.
+            // The SDKs send back the whole document that they got on creation.
             document.remove("secret");
         }
     })?;
-    // Sent under the lock, so that listeners receive changes in order.
+    // Broadcast under the lock, so that listeners receive changes in order.
     announce_update(hub, uuid, &document);
     announce_zones(hub, uuid, before, zones(collection, Some(&document)));
     Ok(json(document.as_str().to_owned()))
@@ -175,7 +176,7 @@ pub(super) fn delete(
             return Err(ApiError::new(
                 StatusCode::CONFLICT,
                 "resource.inUse",
-                "this device may log in; its operator forgets it with `expd hub unpair UUID`",
+                "this device may log in; remove it with `expd hub unpair UUID`",
             ));
         }
     }
@@ -211,7 +212,7 @@ fn may_write(collection: Collection, login: &Login, uuid: &str) -> Result<(), Ap
     login.may_write()
 }
 
-/// Secret that the client chooses, if any.
+/// The secret that the client chose, if any.
 fn chosen_secret(given: Option<Value>) -> Result<Option<Secret>, ApiError> {
     match given {
         None | Some(Value::Null) => Ok(None),
@@ -225,7 +226,7 @@ fn chosen_secret(given: Option<Value>) -> Result<Option<Secret>, ApiError> {
     }
 }
 
-/// A device's document with its secret at the end.
+/// A device's document with its secret as last member.
 fn with_secret(document: &Payload, secret: &Secret) -> String {
     // Only parsed documents are stored.
     let mut document: Document = serde_json::from_str(document.as_str()).unwrap_or_default();
@@ -233,7 +234,7 @@ fn with_secret(document: &Payload, secret: &Secret) -> String {
     Value::from(document).to_string()
 }
 
-/// The zones of a location by key; none of any other resource.
+/// The zones of a location by key; empty for any other resource.
 fn zones(collection: Collection, document: Option<&Payload>) -> BTreeMap<String, Value> {
     if collection != Collection::Locations {
         return BTreeMap::new();
@@ -252,7 +253,7 @@ fn zones(collection: Collection, document: Option<&Payload>) -> BTreeMap<String,
     keyed.collect()
 }
 
-/// Tells the zones of a location that it changed, and those that are gone.
+/// Notifies the zones of a location that it changed, and those that are gone.
 fn announce_zones(
     hub: &Arc<HubState>,
     location: &str,

@@ -1,9 +1,9 @@
-//! Cookie `_rt` with the restricted token, set with each answer of the API and each handshake of
-//! long polling, so that a page's images and films load without a token in their URLs.
+//! Cookie `_rt` with the restricted token, set with each API response and each handshake of long
+//! polling, so that a page's images and videos load without a token in their URLs.
 //!
-//! A page of another site, where the SDK runs as a rule, sends it only with `SameSite=None`, which
-//! browsers take together with `Secure`: over HTTPS and on loopback. `Partitioned` gives each site
-//! that embeds the network its own cookie, so that no other page reads with it.
+//! A page of another site, where the SDK usually runs, sends it only with `SameSite=None`, which
+//! browsers accept together with `Secure`: over HTTPS and on loopback. `Partitioned` gives each
+//! site that embeds the network its own cookie, so that no other page can read with it.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::engine_query::EngineQuery;
-use super::hosts::Hosts;
 use super::login::{Login, bearer};
 use super::state::HubState;
 use expd_domain::Secret;
+use expd_server::engine_query::EngineQuery;
+use expd_server::hosts::Hosts;
 
 const NAME: &str = "_rt";
 
@@ -24,7 +24,7 @@ const NAME: &str = "_rt";
 #[derive(Clone)]
 pub(super) struct RestrictedToken(pub Secret);
 
-/// Values of the cookie.
+/// Values of the cookie in a request.
 pub(super) fn tokens(headers: &HeaderMap) -> impl Iterator<Item = String> + '_ {
     let cookies = headers.get_all(header::COOKIE).iter();
     cookies
@@ -35,7 +35,7 @@ pub(super) fn tokens(headers: &HeaderMap) -> impl Iterator<Item = String> + '_ {
         .map(str::to_owned)
 }
 
-/// Sets the cookie on what is answered to somebody who is logged in.
+/// Sets the cookie on responses to logged-in clients.
 pub(super) async fn set(
     State(hub): State<Arc<HubState>>,
     request: Request,
@@ -73,7 +73,7 @@ pub(super) async fn set(
     response
 }
 
-/// True where browsers accept a cookie that is `Secure`: over HTTPS, and on loopback.
+/// True if browsers accept a `Secure` cookie: over HTTPS, and on loopback.
 fn is_secure(request: &Request) -> bool {
     let forwarded = request.headers().get("x-forwarded-proto");
     forwarded.is_some_and(|scheme| scheme == "https")

@@ -73,7 +73,7 @@ pub(super) fn build(hub: &Arc<HubState>) -> Router {
             );
     }
     router
-        // Each handler bounds the body that it takes.
+        // Each handler limits its body.
         .layer(DefaultBodyLimit::disable())
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
@@ -93,7 +93,7 @@ pub(super) fn build(hub: &Arc<HubState>) -> Router {
 }
 
 /// Lets web pages of any origin use the server, as the SDK in a browser does. A token proves the
-/// login; the only cookie reads content alone, and each site has its own (`restricted_cookie`), so
+/// login; the only cookie grants content alone, and each site has its own (`restricted_cookie`), so
 /// a foreign page gains nothing. The operator's calls are closed to pages.
 fn cors() -> CorsLayer {
     CorsLayer::new()
@@ -123,13 +123,13 @@ async fn check_host(State(hub): State<Arc<HubState>>, request: Request, next: Ne
     let refusal = ApiError::new(
         StatusCode::MISDIRECTED_REQUEST,
         "request.host.foreign",
-        "the request's Host is none of this network's; use a loopback address, or add the host to hub.hosts",
+        "the request's Host does not name this network; use a loopback address, or add the host to hub.hosts",
     );
     refusal.into_response()
 }
 
-/// Answers a request that may change something once its changes are kept, and refuses it before
-/// they are made where nothing can be kept.
+/// Answers a request that may change something once its changes are committed, and refuses it up
+/// front if nothing can be committed.
 async fn acknowledge(State(hub): State<Arc<HubState>>, request: Request, next: Next) -> Response {
     const KEPT_NOWHERE: [&str; 2] = ["/api/networks/", "/api/auth/"];
     let path = request.uri().path();

@@ -1,18 +1,18 @@
-//! Shares of open live sockets: how many an identity may have, and how many clients without a
-//! login.
+//! Shares of open live sockets: of identities, and of clients without a login.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
 
-use super::address::Address;
 use super::error::ApiError;
-use super::lock::lock;
+use expd_server::address::Address;
+use expd_server::lock::lock;
 
-/// Limits of open sockets of identities: in all, and of one.
+/// Maximum number of open sockets of identities: in total, and of one.
 pub(super) const MAX_SOCKETS: usize = 4096;
 const MAX_SOCKETS_OF_IDENTITY: usize = MAX_SOCKETS / 2;
 
-/// Limits of sockets without a login: in all and of one address, for each of the two classes.
+/// Maximum number of sockets without a login: in total and of one address, for each of the two
+/// classes.
 const MAX_ANONYMOUS: usize = 256;
 const ANONYMOUS_PER_ADDRESS: usize = 40;
 
@@ -26,7 +26,7 @@ pub(super) enum SocketClass {
     Refused,
 }
 
-/// Owner whose share a socket counts towards.
+/// Owner that a socket counts towards.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum SessionOwner {
     /// A logged-in identity.
@@ -78,7 +78,7 @@ impl SessionSlots {
     /// Gives a slot to a socket.
     ///
     /// # Errors
-    /// When the owner, or the class, is at its limit.
+    /// The owner, or the class, is at its limit.
     pub(super) fn take(self: &Arc<Self>, owner: SessionOwner) -> Result<SessionSlot, ApiError> {
         let inner = &mut *lock(&self.0);
         let (all, each) = owner.limits();

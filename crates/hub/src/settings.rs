@@ -1,4 +1,4 @@
-//! Settings of the embedded network, already checked.
+//! Settings of the embedded network, validated.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -16,21 +16,21 @@ pub struct HubSettings {
     pub organization: String,
     /// Lifetime of a token.
     pub token_ttl: Duration,
-    /// URL by which clients reach it, announced to them; when not set, the address that they asked.
+    /// URL by which clients reach the server, announced to them; if not set, the requested address.
     pub url: Option<String>,
     /// Host names besides loopback ones; see [`Hosts`](super::Hosts).
     pub hosts: Vec<String>,
-    /// Key that signs tokens; when not set, one is kept in `state_dir`.
+    /// Key that signs tokens; if not set, one is kept in `state_dir`.
     pub token_key: Option<Secret>,
-    /// Key that proves the operator; when not set, one is kept in `state_dir`.
+    /// Key that proves the operator; if not set, one is kept in `state_dir`.
     pub operator_key: Option<Secret>,
-    /// Folder for keys that are not set; without it they end with the run.
+    /// Folder for generated keys; without it they end with the run.
     pub state_dir: Option<PathBuf>,
     /// Folder whose files are content from the start.
     pub content_dir: Option<PathBuf>,
-    /// Limit of all uploads together.
+    /// Maximum size of all uploads together.
     pub content_bytes: u64,
-    /// Database file; when not set, nothing outlives the run.
+    /// Database file; if not set, nothing outlives the run.
     pub store: Option<PathBuf>,
     /// `[[hub.devices]]`
     pub devices: Vec<HubDevice>,
@@ -78,10 +78,10 @@ pub struct HubDevice {
 #[derive(Clone)]
 pub struct HubUser {
     pub username: String,
-    /// Argon2 hash in PHC form, as `expd hub hash-password` makes it. A plain `password` in the
+    /// Argon2 hash in PHC form, as `expd hub hash-password` prints it. A plain `password` in the
     /// file is hashed when it is read.
     pub password_hash: String,
-    /// Role that the network tells of the user; it grants nothing.
+    /// Role that the network reports for the user; it grants nothing.
     pub role: String,
 }
 
@@ -89,7 +89,7 @@ pub struct HubUser {
 pub const DEFAULT_ROLE: &str = "owner";
 
 impl fmt::Debug for HubUser {
-    // Leaves out the hash: it is no secret, but a password may be guessed from it.
+    // Omits the hash: it is not a secret, but a password may be guessed from it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HubUser")
             .field("username", &self.username)

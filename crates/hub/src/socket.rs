@@ -1,11 +1,11 @@
 //! Tasks of live sockets: admission, subscriptions, delivery, expiry.
 //!
-//! The token is the query parameter `token`. An invalid one is refused the Socket.IO way
-//! (`connect_error` with a message), and the transport is closed a moment later. A socket ends with
+//! The token is the query parameter `token`. An invalid one is refused by Socket.IO's
+//! `connect_error` with a message, and the transport is closed a moment later. A socket ends with
 //! its token, as a disconnect by the server.
 //!
-//! A client sends `subscribe` with a list of channel IDs; see `subscriptions`. What it is sent
-//! waits in an outbox that the registry fills, and leaves as far as the client takes it.
+//! A client sends `subscribe` with a list of channel IDs; see `subscriptions`. Its messages wait in
+//! an outbox that the registry fills, and are sent as fast as the client reads them.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,18 +16,18 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::error::ApiError;
 use super::login::Login;
 use super::outbox::{Next, Order, Outbox};
-use super::socket_memory::SocketUse;
 use super::state::HubState;
 use super::subscriptions;
-use expd_server::engine::{Closed, EngineSocket, Outgoing, SocketEvent, disconnect_packet};
+use expd_server::engine::{Closed, EngineSocket, QueuedPacket, SocketEvent, disconnect_packet};
+use expd_server::socket_memory::SocketUse;
 
-/// Time that a client has to leave after it was refused, or told to disconnect.
+/// Time for a client to leave after it was refused, or told to disconnect.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Time that a client has to take the end of its transport.
+/// Timeout of closing a client's transport.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// Limits of what is handed to a transport at once.
+/// Limits of one batch for a transport.
 const MAX_BATCH: usize = 64;
 const MAX_BATCH_BYTES: usize = 1024 * 1024;
 
@@ -53,14 +53,14 @@ struct Admitted {
 enum End {
     Closed(Closed),
     Expired,
-    /// Told to disconnect, after everything that was sent to it before.
+    /// Disconnected, after everything that was sent to it before.
     Leaving,
     /// Cut, since it does not read.
     Cut,
     Stopping,
 }
 
-/// Reason of a refusal, as `connect_error` says it.
+/// Message of a refusal in `connect_error`.
 pub(super) fn refusal(error: &ApiError) -> String {
     format!("{}: {}", error.code, error.message)
 }
@@ -110,7 +110,7 @@ impl Drop for Admitted {
 impl Admitted {
     async fn run(mut self, mut socket: EngineSocket) {
         let end = self.serve(&mut socket).await;
-        // Nothing more is delivered to it from here on.
+        // No further messages are delivered to it.
         self.hub.sockets.remove(self.outbox.id);
         let login = &self.login;
         match end {
@@ -133,7 +133,7 @@ impl Admitted {
 
     async fn serve(&mut self, socket: &mut EngineSocket) -> End {
         let hub = self.hub.clone();
-        // Kept over all turns: every socket waits for the same end of the hub.
+        // Created once for the whole loop: every socket waits for the same end of the hub.
         let mut stopping = pin!(hub.stopping.cancelled());
         let mut expiry = pin!(sleep(hub.tokens.left(self.login.life)));
         loop {
@@ -144,7 +144,7 @@ impl Admitted {
                 () = &mut expiry => return End::Expired,
                 next = self.outbox.next(writable) => match next {
                     Next::End(Order::Cut) => return End::Cut,
-                    Next::End(Order::Stay | Order::Leave) => return End::Leaving,
+                    Next::End(Order::Stay | Order::Disconnect) => return End::Leaving,
                     Next::Packet(first) => match self.send(socket, first) {
                         Ok(()) => continue,
                         Err(closed) => return End::Closed(closed),
@@ -160,14 +160,15 @@ impl Admitted {
                 }
                 SocketEvent::Reopened => {
                     hub.sockets.unsubscribe(self.outbox.id);
-                    // What it was subscribed to before is not for the namespace that it opened.
+                    // Messages for its earlier subscriptions do not belong into the reopened
+                    // namespace.
                     drop(self.outbox.take(usize::MAX, usize::MAX));
                 }
                 SocketEvent::Event(name, argument) if name == "subscribe" => {
                     let id = self.outbox.id;
                     subscriptions::subscribe(&hub, &self.login, id, argument.as_deref());
                 }
-                // The network knows no other event.
+                // The network has no other event.
                 SocketEvent::Event(..)
                 | SocketEvent::Refused
                 | SocketEvent::Received(_)
@@ -177,14 +178,14 @@ impl Admitted {
     }
 
     /// Hands packets over to the transport.
-    fn send(&mut self, socket: &mut EngineSocket, first: Outgoing) -> Result<(), Closed> {
+    fn send(&mut self, socket: &mut EngineSocket, first: QueuedPacket) -> Result<(), Closed> {
         let bytes = MAX_BATCH_BYTES.saturating_sub(first.packet.len());
         let mut packets = vec![first];
         packets.extend(self.outbox.take(MAX_BATCH, bytes));
         socket.send(packets)
     }
 
-    /// Sends what is left, tells the client to disconnect, and gives it time to leave.
+    /// Sends the remaining packets, tells the client to disconnect, and gives it time to leave.
     async fn leave(mut self, mut socket: EngineSocket) {
         let deadline = Instant::now() + GRACE;
         let stopping = self.hub.stopping.clone();
@@ -196,7 +197,7 @@ impl Admitted {
                 () = sleep_until(deadline) => break,
                 () = stopping.cancelled() => break,
                 event = socket.next() => event,
-                first = self.outbox.rest(), if writable => {
+                first = self.outbox.remaining(), if writable => {
                     let sent = if let Some(first) = first {
                         self.send(&mut socket, first)
                     } else {
@@ -211,7 +212,7 @@ impl Admitted {
             };
             match event {
                 SocketEvent::Closed(_) => return,
-                // Its next poll: it knows.
+                // The next poll confirms the disconnect.
                 SocketEvent::Received(_) if told => break,
                 _ => {}
             }

@@ -3,36 +3,36 @@
 //! Everything is behind one lock, under which a message goes to the outboxes of all its sockets at
 //! once, so every socket receives messages in the order in which they were accepted. A message is
 //! encoded once for each spelling of its channel's ID, and shared. Delivery never waits: a socket
-//! that does not read is cut, never skipped.
+//! that does not read is cut; no message is ever skipped.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use super::error::ApiError;
-use super::lock::lock;
 use super::outbox::{self, Delivery, Order, Outbox, OutboxSender, SlowSocket};
-use super::socket_memory::{Full, SocketUse};
 use expd_domain::{BroadcastId, Channel, ChannelId, Identity, IdentityKind, Payload};
 use expd_server::engine::Packet;
+use expd_server::lock::lock;
 use expd_server::network_events;
+use expd_server::socket_memory::{Full, SocketUse};
 
-/// Limit of channels of one socket. A daemon uses one socket for all programs of its host.
+/// Maximum number of channels of one socket. A daemon uses one socket for all programs of its host.
 const MAX_SUBSCRIPTIONS: usize = 16_384;
 
-/// Limit of all subscriptions. A channel exists by being subscribed to.
+/// Maximum number of subscriptions. A channel exists while it is subscribed to.
 const MAX_ALL_SUBSCRIPTIONS: usize = 262_144;
 
-/// Limit of the channel IDs of one socket: 16,384 of 1 KiB each.
+/// Maximum size of the channel IDs of one socket: 16,384 of 1 KiB each.
 const MAX_ID_BYTES: usize = 16 * 1024 * 1024;
 
-/// Limit of the channel IDs of all sockets.
+/// Maximum size of the channel IDs of all sockets.
 const MAX_ALL_ID_BYTES: usize = 256 * 1024 * 1024;
 
 /// Limits of the subscriptions of one identity, and of their channel IDs.
 const MAX_SUBSCRIPTIONS_OF_IDENTITY: usize = MAX_ALL_SUBSCRIPTIONS / 2;
 const MAX_ID_BYTES_OF_IDENTITY: usize = 64 * 1024 * 1024;
 
-/// Spellings of a channel's ID whose packets are kept while a message is delivered.
+/// Maximum number of spellings of a channel's ID whose packets are cached during a delivery.
 const MAX_KEPT_SPELLINGS: usize = 8;
 
 #[derive(Default)]
@@ -40,7 +40,7 @@ pub(super) struct SocketRegistry(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    /// Number of the last socket.
+    /// Number of the newest socket.
     last: u64,
     sockets: HashMap<u64, LiveSocket>,
     /// Subscribers of each channel, with the channel ID as each spelled it.
@@ -74,7 +74,6 @@ impl LiveSocket {
     }
 }
 
-/// Message to deliver.
 pub(super) struct Message<'a> {
     pub id: &'a BroadcastId,
     pub name: &'a str,
@@ -117,7 +116,7 @@ pub(super) enum Audience<'a> {
 #[derive(Default)]
 pub(super) struct Delivered {
     pub delivered: usize,
-    /// Sockets that do not read. They are removed already; the caller closes them.
+    /// Sockets that do not read. They are already removed; the caller closes them.
     pub slow: Vec<LiveSocket>,
 }
 
@@ -129,7 +128,7 @@ pub(super) struct SocketCounts {
 }
 
 impl SocketRegistry {
-    /// Adds a socket of an identity, whose name is `owner`. Slots bound their number.
+    /// Adds a socket of an identity with the name `owner`. Slots bound their number.
     pub(super) fn insert(&self, identity: Identity, owner: &str, memory: Arc<SocketUse>) -> Outbox {
         let inner = &mut *lock(&self.0);
         inner.last += 1;
@@ -166,8 +165,8 @@ impl SocketRegistry {
         lock(&self.0).unsubscribe(socket);
     }
 
-    /// Subscribes a socket and confirms it in one step, so that the confirmation comes before the
-    /// first message. Where the socket is subscribed already, the latest spelling of the ID counts.
+    /// Subscribes a socket and confirms it in one step, so that the confirmation precedes the first
+    /// message. If the socket is already subscribed, the latest spelling of the ID counts.
     ///
     /// Returns the refusals, one for each ID that was not accepted.
     ///

@@ -6,8 +6,6 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::admission::{Admission, MAX_CONNECTIONS};
-use super::body_memory::BodyMemory;
 use super::content_files::ContentFiles;
 use super::content_tree::ContentTree;
 use super::counters::Counters;
@@ -15,7 +13,6 @@ use super::data_store::DataStore;
 use super::directory::{Directory, Origin};
 use super::disk::Disk;
 use super::error::ApiError;
-use super::hosts::Hosts;
 use super::keys::Keys;
 use super::password_checks::PasswordChecks;
 use super::pending::PendingBroadcasts;
@@ -23,14 +20,17 @@ use super::refreshed_logins::RefreshedLogins;
 use super::resource_store::{Collection, ResourceStore};
 use super::session_slots::{SessionOwner, SessionSlots};
 use super::settings::HubSettings;
-use super::socket_memory::SocketMemory;
 use super::socket_registry::SocketRegistry;
 use super::store::{Store, Table};
 use super::tokens::Tokens;
 use super::turns::Turns;
 use expd_domain::{Channel, ChannelId, Secret};
+use expd_server::admission::{Admission, MAX_CONNECTIONS};
+use expd_server::body_memory::BodyMemory;
 use expd_server::engine::EngineSessions;
+use expd_server::hosts::Hosts;
 use expd_server::messages::decode_channel;
+use expd_server::socket_memory::SocketMemory;
 
 /// One running server. Each part has its own lock; locks are taken in the order data or resources,
 /// sockets, engine sessions, and none is held across an await.
@@ -41,7 +41,7 @@ pub(super) struct HubState {
     pub directory: Directory,
     pub tokens: Tokens,
     pub refreshed_logins: RefreshedLogins,
-    /// URL by which clients reach the server, where it is not the address that they ask.
+    /// URL by which clients reach the server, if it differs from the requested address.
     pub url: Option<String>,
     pub sockets: SocketRegistry,
     pub pending: PendingBroadcasts,
@@ -58,7 +58,7 @@ pub(super) struct HubState {
     pub counters: Counters,
     pub body_memory: BodyMemory,
     pub password_checks: PasswordChecks,
-    /// Cancelled when the server stops; requests that wait for something give up then.
+    /// Cancelled when the server stops; waiting requests then give up.
     pub stopping: CancellationToken,
     /// Tasks of sockets; each ends with its socket or with `stopping`.
     pub tasks: TaskTracker,
@@ -67,7 +67,7 @@ pub(super) struct HubState {
 }
 
 impl HubState {
-    /// State of these settings, on what was read from disk for them.
+    /// State for these settings, based on what was read from disk.
     pub(super) fn new(settings: &HubSettings, disk: Disk) -> Self {
         let Disk {
             store,
@@ -86,7 +86,7 @@ impl HubState {
                 continue;
             }
             if origin == Origin::Resource {
-                // The process was killed while it was created or deleted.
+                // The process was killed while the device was created or deleted.
                 directory.forget_device(&uuid);
             } else {
                 resources.add_device(&uuid);

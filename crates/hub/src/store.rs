@@ -1,84 +1,35 @@
-//! Embedded database behind the parts that hold documents: what a part is told to keep outlives a
+//! Embedded database behind the parts that hold documents: changes that a part stores outlive a
 //! restart.
 //!
 //! Every part works in memory; a change goes to the store as the new value of one key, in the order
-//! of the changes, under the lock of its part. A thread of its own commits what has gathered as one
-//! transaction, so that many requests share one write to disk. A request that changed something is
-//! answered once its change is committed (`acknowledge`). A change that cannot be committed stays
-//! pending, further requests that would change something are refused before they do, and each of
+//! of the changes, under the lock of its part. A dedicated thread commits the gathered changes as
+//! one transaction, so that many requests share one write to disk. A request that changed something
+//! is answered once its change is committed (`acknowledge`). A change that cannot be committed
+//! stays pending; further requests that would change something are refused up front, and each of
 //! them makes the store try again.
 //!
 //! Without a file, a store keeps nothing and everything succeeds at once.
 
-use std::collections::HashMap;
-use std::fs::{self, DirBuilder, OpenOptions};
+mod database;
+
+use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
-use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use redb::Database;
 use tokio::sync::watch;
 
 use super::error::ApiError;
-use super::lock::lock;
 use super::store_error::StoreError;
+use database::{Changes, commit, open, read, remove};
+use expd_server::lock::lock;
 
-/// Memory for pages of the database. Nothing is read after the start.
-const CACHE: usize = 8 * 1024 * 1024;
+pub(super) use database::{Contents, Table};
 
-/// Layout of the tables and of their values.
-const FORMAT: &str = "1";
-
-/// Tables; keys and values are text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Table {
-    Resources,
-    Data,
-    Content,
-    /// Secrets of paired devices, and of those that were created with one.
-    Devices,
-    /// Fingerprints of configured devices that were unpaired.
-    Revoked,
-    Meta,
-}
-
-type Definition = TableDefinition<'static, &'static str, &'static str>;
-
-impl Table {
-    const ALL: [Self; 6] = [
-        Self::Resources,
-        Self::Data,
-        Self::Content,
-        Self::Devices,
-        Self::Revoked,
-        Self::Meta,
-    ];
-
-    fn definition(self) -> Definition {
-        TableDefinition::new(match self {
-            Self::Resources => "resources",
-            Self::Data => "data",
-            Self::Content => "content",
-            Self::Devices => "devices",
-            Self::Revoked => "revoked",
-            Self::Meta => "meta",
-        })
-    }
-}
-
-/// Rows of all tables as they were at the start, ordered by key.
-#[derive(Default)]
-pub(super) struct Contents(HashMap<Table, Vec<(String, String)>>);
-
-impl Contents {
-    pub(super) fn take(&mut self, table: Table) -> Vec<(String, String)> {
-        self.0.remove(&table).unwrap_or_default()
-    }
-}
-
-/// Handle of the store; closed with the last one.
+/// Handle of the store; the last one closes it.
 #[derive(Clone, Default)]
 pub(super) struct Store(Option<Arc<Handle>>);
 
@@ -96,24 +47,15 @@ struct Shared {
 
 struct State {
     pending: Changes,
-    /// Number of the batch that `pending` will be.
+    /// Number that the next batch will get.
     batch: u64,
     wanted: bool,
     closing: bool,
 }
 
-/// Changes that belong to one transaction. There is one for each key, so its size is bounded by the
-/// limits of the parts, and by one key for each request while a commit lasts.
-#[derive(Default)]
-struct Changes {
-    values: HashMap<(Table, String), Option<String>>,
-    /// Files that nothing refers to once the changes are committed.
-    files: Vec<PathBuf>,
-}
-
 #[derive(Clone, Default)]
 struct Progress {
-    /// Last batch that was tried, and the last that was committed.
+    /// Last batch that was tried, and last that was committed.
     tried: u64,
     committed: u64,
     error: Option<Arc<str>>,
@@ -163,7 +105,7 @@ impl Store {
         });
     }
 
-    /// Sets values of one transaction: all of them are kept, or none.
+    /// Sets values in one transaction: all of them are kept, or none.
     pub(super) fn put_all(
         &self,
         table: Table,
@@ -177,7 +119,8 @@ impl Store {
         });
     }
 
-    /// Removes files once the changes so far are committed; without a database, the caller has to.
+    /// Removes files once the changes so far are committed. Without a database it returns the
+    /// files, which the caller must remove.
     pub(super) fn remove_files(&self, files: Vec<PathBuf>) -> Result<(), Vec<PathBuf>> {
         if self.0.is_none() {
             return Err(files);
@@ -230,7 +173,7 @@ impl Store {
         }
     }
 
-    /// Commits what is pending and closes the database, so that another process may open it.
+    /// Commits pending changes and closes the database, so that another process may open it.
     pub(super) async fn close(&self) {
         let Some(handle) = &self.0 else {
             return;
@@ -285,13 +228,13 @@ impl Shared {
             });
         }
         drop(database);
-        // Nobody waits for a batch that will not come.
+        // Wakes the waiters: no further batch will come.
         self.progress.send_modify(|progress| {
             progress.tried = u64::MAX;
         });
     }
 
-    /// Waits for changes; nothing once the store is closed and all changes were tried.
+    /// Waits for changes; `None` once the store is closed and all changes were tried.
     fn next_batch(&self) -> Option<(Changes, u64)> {
         let mut state = lock(&self.state);
         while !state.wanted && !state.closing {
@@ -307,124 +250,6 @@ impl Shared {
         let batch = state.batch;
         state.batch += 1;
         Some((std::mem::take(&mut state.pending), batch))
-    }
-}
-
-impl Changes {
-    fn is_empty(&self) -> bool {
-        self.values.is_empty() && self.files.is_empty()
-    }
-
-    /// Takes back changes that could not be committed; later ones win.
-    fn put_back(&mut self, earlier: Self) {
-        for (key, value) in earlier.values {
-            self.values.entry(key).or_insert(value);
-        }
-        self.files.extend(earlier.files);
-    }
-}
-
-fn open(path: &Path) -> Result<Database, StoreError> {
-    // Secrets of devices are in it.
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)?;
-    let mut builder = Database::builder();
-    // A damaged file is reported instead of trusted.
-    builder
-        .set_cache_size(CACHE)
-        .set_check_integrity_on_open(true);
-    builder.create(path).map_err(StoreError::database)
-}
-
-fn read(database: &Database) -> Result<Contents, StoreError> {
-    // Creates the tables, so that reading finds each of them.
-    let transaction = database.begin_write().map_err(StoreError::database)?;
-    {
-        for table in Table::ALL {
-            transaction
-                .open_table(table.definition())
-                .map_err(StoreError::database)?;
-        }
-        let mut meta = transaction
-            .open_table(Table::Meta.definition())
-            .map_err(StoreError::database)?;
-        let format = meta.get("format").map_err(StoreError::database)?;
-        let format = format.map(|format| format.value().to_owned());
-        match format.as_deref() {
-            Some(FORMAT) => {}
-            None => {
-                meta.insert("format", FORMAT)
-                    .map_err(StoreError::database)?;
-            }
-            Some(other) => return Err(StoreError::Format(other.chars().take(16).collect())),
-        }
-    }
-    transaction.commit().map_err(StoreError::database)?;
-
-    let transaction = database.begin_read().map_err(StoreError::database)?;
-    let mut contents = HashMap::new();
-    for table in Table::ALL {
-        let opened = transaction
-            .open_table(table.definition())
-            .map_err(StoreError::database)?;
-        let mut rows = Vec::new();
-        for row in opened.iter().map_err(StoreError::database)? {
-            let (key, value) = row.map_err(StoreError::database)?;
-            rows.push((key.value().to_owned(), value.value().to_owned()));
-        }
-        contents.insert(table, rows);
-    }
-    Ok(Contents(contents))
-}
-
-/// Commits changes as one transaction. After a failure, the database refuses everything until it is
-/// opened again, which the next call does.
-fn commit(
-    database: &mut Option<Database>,
-    path: &Path,
-    changes: &Changes,
-) -> Result<(), StoreError> {
-    let opened = match database.take() {
-        Some(opened) => opened,
-        None => open(path)?,
-    };
-    write(&opened, changes)?;
-    *database = Some(opened);
-    Ok(())
-}
-
-fn write(database: &Database, changes: &Changes) -> Result<(), StoreError> {
-    if changes.values.is_empty() {
-        return Ok(());
-    }
-    let transaction = database.begin_write().map_err(StoreError::database)?;
-    for table in Table::ALL {
-        let mut opened = transaction
-            .open_table(table.definition())
-            .map_err(StoreError::database)?;
-        let of_table = changes.values.iter().filter(|((of, _), _)| *of == table);
-        for ((_, key), value) in of_table {
-            match value {
-                Some(value) => opened.insert(key.as_str(), value.as_str()),
-                None => opened.remove(key.as_str()),
-            }
-            .map_err(StoreError::database)?;
-        }
-    }
-    transaction.commit().map_err(StoreError::database)
-}
-
-fn remove(files: &[PathBuf]) {
-    for file in files {
-        if let Err(error) = fs::remove_file(file)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            log::warn!("cannot remove {}: {error}", file.display());
-        }
     }
 }
 

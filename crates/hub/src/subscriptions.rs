@@ -17,10 +17,10 @@ use super::state::HubState;
 use expd_domain::{Channel, ChannelId};
 use expd_server::network_events::{RefusedSubscription, subscribe_error};
 
-/// Limit of IDs in one `subscribe`.
+/// Maximum number of IDs in one `subscribe`.
 const MAX_SUBSCRIBE_IDS: usize = 10_000;
 
-/// Subscribes a socket to the channels of a list of IDs, and says so.
+/// Subscribes a socket to the channels of a list of IDs, and sends the result.
 pub(super) fn subscribe(hub: &Arc<HubState>, login: &Login, socket: u64, list: Option<&RawValue>) {
     let ids = list.and_then(|list| serde_json::from_str(list.get()).ok());
     let Some(IdList(ids)) = ids else {
@@ -31,7 +31,7 @@ pub(super) fn subscribe(hub: &Arc<HubState>, login: &Login, socket: u64, list: O
         return refuse(hub, socket, vec![(ChannelId::from_wire(""), malformed)]);
     };
     if ids.len() > MAX_SUBSCRIBE_IDS {
-        let message = format!("one subscribe may hold {MAX_SUBSCRIBE_IDS} channel IDs");
+        let message = format!("one subscribe may contain at most {MAX_SUBSCRIBE_IDS} channel IDs");
         let error = ApiError::bad_request("network.subscribe.tooMany", message);
         return refuse(hub, socket, vec![(ChannelId::from_wire(""), error)]);
     }
@@ -61,7 +61,7 @@ pub(super) fn subscribe(hub: &Arc<HubState>, login: &Login, socket: u64, list: O
     }
 }
 
-/// The channel of an ID. A device that waits to be paired may know no organization.
+/// The channel of an ID. A device that waits to be paired may not know its organization.
 fn decode(hub: &HubState, login: &Login, id: &ChannelId) -> Result<Channel, ApiError> {
     match id.decode() {
         Ok((organization, channel))
@@ -93,7 +93,7 @@ fn refuse(hub: &Arc<HubState>, socket: u64, refused: Vec<(ChannelId, ApiError)>)
     }
 }
 
-/// IDs of a list; of a longer one than is allowed, one too many.
+/// IDs of a list; of one above the limit, one too many.
 struct IdList(Vec<ChannelId>);
 
 impl<'de> Deserialize<'de> for IdList {

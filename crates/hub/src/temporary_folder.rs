@@ -1,7 +1,7 @@
 //! The folder of uploads that do not outlive the run.
 //!
-//! It is removed with its owner. A process that was killed leaves its folder behind: the next one
-//! that makes such a folder removes it. A lock on the folder tells that its owner lives.
+//! It is removed on drop. A killed process leaves its folder behind: the next process that creates
+//! such a folder removes it. A lock on the folder proves that its owner is alive.
 
 use std::fs::File;
 use std::io;
@@ -12,21 +12,21 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use tempfile::TempDir;
 
-/// Beginning of the folder's name.
+/// Prefix of the folder's name.
 const PREFIX: &str = "expd-hub-";
 
-/// A folder is left alone for this long: its owner may not have locked it yet.
+/// Younger folders are left alone: the owner may not have locked its folder yet.
 const YOUNG: Duration = Duration::from_secs(60);
 
-/// A folder that goes with this.
+/// A folder that is removed on drop.
 pub(super) struct TemporaryFolder {
     folder: TempDir,
-    /// Locked for as long as the folder is used.
+    /// Locked while the folder is in use.
     _lock: File,
 }
 
 impl TemporaryFolder {
-    /// Makes one in `parent`, and removes those that others left there.
+    /// Creates one in `parent`, and removes abandoned ones there.
     pub(super) fn make(parent: &Path) -> io::Result<Self> {
         if let Err(error) = remove_abandoned(parent) {
             log::debug!(
@@ -47,7 +47,7 @@ impl TemporaryFolder {
     }
 }
 
-/// Locks a folder; none where another process has it. Follows no symbolic link.
+/// Locks a folder; `None` if another process holds the lock. Follows no symbolic link.
 fn lock(folder: &Path) -> io::Result<Option<File>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = rustix::fs::open(folder, flags, Mode::empty())?;

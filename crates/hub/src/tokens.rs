@@ -1,8 +1,8 @@
 //! Tokens, signed with a key that the server keeps (see `keys`), so that they outlive a restart as
-//! those of the real network do: SDKs reconnect with the token that they have.
+//! those of the real network do: SDKs reconnect with their token.
 //!
-//! Restricted tokens are good for reading content alone, and live longer: they are part of URLs.
-//! Their key is derived from the other, so that neither kind is ever taken for the other.
+//! Restricted tokens grant reading content alone, and live longer: they are part of URLs. Their key
+//! is derived from the other, so that neither kind is ever accepted as the other.
 //!
 //! Neither kind's life depends on the wall clock within a boot; see `expd_server::token_life`.
 
@@ -18,7 +18,7 @@ use expd_server::token_life::{BootEnd, Clocks, TokenLife};
 
 pub(super) use expd_server::token::{hex, now_millis};
 
-/// A restricted token holds for 30 days or a little more. It is the same for all logins of an
+/// A restricted token is valid for 30 days or a little more. It is the same for all logins of an
 /// identity on one day, so that the URLs of content stay the same and are cached.
 const RESTRICTED_DAYS: i64 = 31;
 const RESTRICTED_LIFETIME: Duration = Duration::from_secs(31 * 24 * 60 * 60);
@@ -35,9 +35,9 @@ pub(super) struct Tokens {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct TokenClaims {
     pub identity: Identity,
-    /// Fingerprint of the credentials behind it: the token ends when they change. 0 for users.
+    /// Fingerprint of the credentials behind the token, which ends when they change. 0 for users.
     pub fingerprint: u64,
-    /// The login that it comes from, by way of refreshes. Empty in tokens of earlier versions.
+    /// The login that the token descends from by refreshes. Empty in tokens of earlier versions.
     #[serde(default)]
     pub login: String,
     /// Milliseconds since the epoch, as in the authentication payload.
@@ -90,7 +90,7 @@ impl Tokens {
         TokenLife::begin(self.ttl, Clocks::now())
     }
 
-    /// Time that is left of a token's life; zero once it has expired.
+    /// Remaining time of a token's life; zero once it has expired.
     pub(super) fn left(&self, life: TokenLife) -> Duration {
         life.left(self.ttl, Clocks::now())
     }

@@ -1,22 +1,22 @@
-//! Turns of uploads and deliveries: how many are under way at a time.
+//! Turns of uploads and deliveries: they limit how many run at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::byte_budget::{ByteBudget, Reservation};
 use super::error::ApiError;
+use expd_server::byte_budget::{ByteBudget, Reservation};
 
-/// Uploads at a time: in all, and of one identity.
+/// Concurrent uploads: in total, and of one identity.
 const UPLOADS: usize = 32;
 const UPLOADS_OF_IDENTITY: usize = 4;
 
-/// Deliveries at a time: in all, and to one identity, which may be many pages.
+/// Concurrent deliveries: in total, and to one identity, which may be many pages.
 const DELIVERIES: usize = 256;
 const DELIVERIES_OF_IDENTITY: usize = 128;
 
-/// Wait for a turn.
+/// Timeout of waiting for a turn.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One upload or delivery, over on drop.
@@ -42,7 +42,7 @@ impl Turns {
         turn.map_err(|_| {
             ApiError::busy(
                 "content.uploads.tooMany",
-                "too many uploads are under way; try again later",
+                "too many uploads are in progress; try again later",
             )
         })
     }

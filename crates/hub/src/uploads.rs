@@ -1,9 +1,10 @@
-//! Uploads: multipart forms with a file, which goes to disk as it arrives.
+//! Uploads: multipart forms with a file, which is written to disk as it arrives.
 //!
-//! Fields: `file`; `parent` (the folder's uuid, else the root's), `name` (else the file's own),
-//! `subtype` (that of files), in any order; and `variant`, with which the file becomes the variant
-//! of this name of the file `name`. The memory of an upload is constant; uploads of one identity
-//! are few, slow ones end, and all together they stay within the budget of disk.
+//! Fields: `file`; `parent` (the folder's uuid, default: the root's), `name` (default: the file's
+//! own), `subtype` (that of files), in any order; and `variant`, with which the file becomes the
+//! variant of this name of the file `name`. The memory of an upload is constant; the number of
+//! uploads of one identity is limited, slow ones end, and all together they stay within the disk
+//! budget.
 
 use std::fs::File;
 use std::future::Future;
@@ -20,36 +21,36 @@ use futures_util::StreamExt as _;
 use tokio::io::{AsyncWriteExt as _, BufWriter};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::connection::RequestConnection;
 use super::content_files::{FinishedUpload, Upload};
-use super::content_node::{FILE, Kind, NewNode, StoredFile, unknown_subtype};
+use super::content_node::{FILE, NewNode, NodeKind, StoredFile, unknown_subtype};
 use super::content_seeds::mime_of;
 use super::content_tree::ROOT;
 use super::error::ApiError;
 use super::login::Login;
 use super::resource_store::Document;
 use super::state::HubState;
+use expd_server::connection::RequestConnection;
 
-/// Least progress of an upload, and the time in which it has to make that.
+/// Minimum progress of an upload, and the interval in which it is due.
 const MIN_PROGRESS: usize = 16 * 1024;
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes that may arrive before the form's parser has made something of them: a part's head.
+/// Maximum number of bytes that may arrive before the form's parser yields anything: a part's head.
 const MAX_UNPARSED: i64 = 2 * 1024 * 1024;
 
-/// Bytes of a refused upload that are still read, and the time for that, so that the client sees
-/// the answer.
+/// Maximum number of bytes of a refused upload that are still read, and the time for that, so that
+/// the client sees the response.
 const MAX_DISCARDED: i64 = 64 * 1024 * 1024;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Limits of a form: fields, and bytes of one that is no file.
+/// Limits of a form: number of fields, and bytes of a field other than the file.
 const MAX_FIELDS: usize = 16;
 const MAX_TEXT: usize = 8 * 1024;
 
-/// Bytes that are written at once.
+/// Size of one write.
 const WRITE: usize = 256 * 1024;
 
-/// Receives an upload, adds it to the tree, and gives the uuid of its node.
+/// Receives an upload, adds it to the tree, and returns the uuid of its node.
 pub(super) async fn receive(
     hub: &Arc<HubState>,
     login: &Login,
@@ -59,7 +60,7 @@ pub(super) async fn receive(
     let connection = request.extensions().get::<ConnectInfo<RequestConnection>>();
     let ConnectInfo(RequestConnection(connection)) = connection
         .cloned()
-        .ok_or_else(|| ApiError::internal("a request came over no connection"))?;
+        .ok_or_else(|| ApiError::internal("a request has no connection"))?;
     let _turn = hub.turns.upload(&owner).await?;
     connection.await_body();
     let received = receive_form(hub, &owner, request).await;
@@ -116,7 +117,7 @@ async fn receive_form(
     if received.is_err() {
         fields.unparsed.store(-MAX_DISCARDED, Ordering::Relaxed);
         let discard = async { while let Ok(Some(_)) = multipart.next_field().await {} };
-        // The client sees the answer, or a broken connection if it sends too much.
+        // The client sees the response, or a broken connection if it sends too much.
         timeout(DISCARD_TIMEOUT, discard).await.ok();
     }
     received
@@ -146,7 +147,7 @@ impl Fields<'_> {
                 Some("file") if form.file.is_some() => {
                     return Err(ApiError::bad_request(
                         "request.body.malformed",
-                        "a form has one `file`",
+                        "a form must have exactly one `file`",
                     ));
                 }
                 Some("file") => form.file = Some(self.file(field).await?),
@@ -174,7 +175,7 @@ impl Fields<'_> {
             bytes.extend_from_slice(&chunk);
         }
         String::from_utf8(bytes).map_err(|_| {
-            ApiError::bad_request("request.body.malformed", "a field of the form is no UTF-8")
+            ApiError::bad_request("request.body.malformed", "a field of the form is not UTF-8")
         })
     }
 
@@ -204,7 +205,8 @@ impl Fields<'_> {
         let chunk = self.in_time(field.chunk()).await?;
         self.progress += chunk.as_ref().map_or(0, Bytes::len);
         if self.progress >= MIN_PROGRESS {
-            // Waiting for the disk is no stall of the client: the time begins anew with each.
+            // Waiting for the disk is not a stall of the client, so the interval restarts with each
+            // chunk.
             self.progress = 0;
             self.stalls = Instant::now() + STALL_TIMEOUT;
         }
@@ -220,7 +222,7 @@ impl Fields<'_> {
                 StatusCode::REQUEST_TIMEOUT,
                 "request.body.timeout",
                 format!(
-                    "the upload brought less than {MIN_PROGRESS} bytes in {} s",
+                    "the upload was slower than {MIN_PROGRESS} bytes in {} s",
                     STALL_TIMEOUT.as_secs()
                 ),
             )
@@ -230,7 +232,7 @@ impl Fields<'_> {
     }
 }
 
-/// Adds what was received to the tree.
+/// Adds the received file to the tree.
 async fn add(hub: &Arc<HubState>, owner: String, form: Form) -> Result<String, ApiError> {
     match form.subtype.as_deref() {
         None | Some(FILE) => {}
@@ -260,7 +262,7 @@ async fn add(hub: &Arc<HubState>, owner: String, form: Form) -> Result<String, A
             let new = NewNode {
                 parent,
                 name,
-                kind: Kind::File {
+                kind: NodeKind::File {
                     file,
                     variants: Vec::new(),
                 },
@@ -276,7 +278,7 @@ async fn add(hub: &Arc<HubState>, owner: String, form: Form) -> Result<String, A
     Ok(uuid)
 }
 
-/// Content type that the client said, else that of the name.
+/// The content type that the client sent, else that of the name.
 fn content_type(said: Option<String>, name: &str) -> String {
     const ANYTHING: &str = "application/octet-stream";
     const MAX_MIME: usize = 127;
@@ -300,7 +302,7 @@ async fn finish(upload: Upload, file: File) -> Result<FinishedUpload, ApiError> 
     on_disk(move || upload.finish(&file)).await
 }
 
-/// Runs what waits for the disk off the async threads.
+/// Runs blocking disk access off the async threads.
 async fn on_disk<T: Send + 'static>(
     run: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, ApiError> {

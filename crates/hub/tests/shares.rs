@@ -25,12 +25,12 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// Broadcasts that one daemon has in flight, each on a connection of its own.
+/// Broadcasts that one daemon has in flight, each on its own connection.
 const CALLS: usize = 2048;
 
 struct RunningHub {
     address: SocketAddr,
-    /// Ends the hub when it is dropped.
+    /// Ends the hub on drop.
     _serving: JoinSet<Result<(), HubError>>,
 }
 
@@ -57,7 +57,7 @@ impl RunningHub {
         }
     }
 
-    /// One request on a connection of its own.
+    /// One request on its own connection.
     async fn ask(&self, head: &str, body: &str) -> io::Result<(u16, String)> {
         let mut stream = TcpStream::connect(self.address).await?;
         let request = format!(
@@ -203,7 +203,7 @@ async fn sockets_of_one_identity_that_do_not_read_hold_its_share_together() {
     });
     let payload = "x".repeat(4_000_000);
     let body = json!({"name": "n", "channel": {"name": "menu"}, "payload": payload}).to_string();
-    // 36 MB for each of four sockets: too little for any of them to be slow, too much together.
+    // 36 MB for each of four sockets: too little for any of them to be slow, too much in total.
     for _ in 0..9 {
         let (status, _) = hub.ask(&broadcast(&token, 0), &body).await.unwrap();
         assert_eq!(status, 200);
@@ -229,7 +229,7 @@ async fn unfinished_messages_of_one_identity_are_bounded_together() {
     let mut unfinished = JoinSet::new();
     for mut socket in sockets {
         unfinished.spawn(async move {
-            // A frame of 16 MB, of which 5 MB come. Those that are closed may reset.
+            // A frame of 16 MB, of which 5 MB arrive. Closed connections may reset.
             let mut frame = vec![0x81, 0xff];
             frame.extend(16_000_000_u64.to_be_bytes());
             frame.resize(5_000_000, 0);
@@ -271,7 +271,7 @@ async fn a_socket_that_reads_holds_nothing_however_much_it_was_sent() {
     });
     let payload = "x".repeat(SIZE);
     let body = json!({"name": "n", "channel": {"name": "menu"}, "payload": payload}).to_string();
-    // More than its share in all.
+    // More than its share in total.
     for _ in 0..MESSAGES {
         let (status, _) = hub.ask(&broadcast(&token, 0), &body).await.unwrap();
         assert_eq!(status, 200);

@@ -1,17 +1,17 @@
-//! The gRPC contract `expd.v1` and the standard service of health, generated from `proto/`, whose
-//! comments are their documentation.
+//! The gRPC contract `expd.v1` and the standard health service, generated from `proto/`, whose
+//! comments document them.
 //!
-//! The generated code is committed, so that nobody who builds this needs to generate it. After a
-//! change of the contract, `UPDATE=1 cargo test -p expd-proto` writes it anew; the same test fails
-//! where that was forgotten.
+//! The generated code is committed, so that building this crate generates nothing. After a change
+//! of the contract, `UPDATE=1 cargo test -p expd-proto` regenerates it; without the variable, the
+//! same test fails if the code is stale.
 #![allow(clippy::pedantic)]
 
-// The example of the README is a test.
+// Compiles and runs the README's example.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-// Included and not modules: `rustfmt` leaves the text to its generator.
+// Included rather than modules: `rustfmt` leaves included text as generated.
 include!("generated/expd.v1.rs");
 
 /// `grpc.health.v1`.
@@ -19,10 +19,10 @@ pub mod health {
     include!("generated/grpc.health.v1.rs");
 }
 
-/// Both as a descriptor set, for reflection.
+/// Descriptor set of both, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!("generated/expd.v1.bin");
 
-/// Messages with secrets, which no log may show.
+/// Messages with secrets: their `Debug` shows nothing, so that no log can.
 macro_rules! without_secrets {
     ($($message:ident),*) => {
         $(impl std::fmt::Debug for $message {

@@ -1,5 +1,5 @@
-//! The committed code is the code of the contract in `proto/`. After a change of the contract,
-//! `UPDATE=1 cargo test -p expd-proto` writes it anew.
+//! The committed code matches the contract in `proto/`. After a change of the contract, `UPDATE=1
+//! cargo test -p expd-proto` regenerates it.
 //!
 //! Programs that use the crate need neither `protoc` nor a build script, and a published crate
 //! needs no file outside its folder. protox compiles the contract in Rust.
@@ -19,7 +19,7 @@ const PROTOS: [&str; 4] = [
     "grpc/health/v1/health.proto",
 ];
 
-/// Messages with secrets: their `Debug` is written by hand, and shows none.
+/// Messages with secrets. Their `Debug` is written by hand and shows nothing.
 const SECRETS: [&str; 3] = [
     ".expd.v1.DeviceCredentials",
     ".expd.v1.UserCredentials",
@@ -30,7 +30,7 @@ fn crate_folder() -> PathBuf {
     env!("CARGO_MANIFEST_DIR").into()
 }
 
-/// The files of `src/generated`, made from the contract.
+/// Contents of `src/generated`, made from the contract.
 fn generate() -> BTreeMap<String, Vec<u8>> {
     let out = tempfile::tempdir().unwrap();
     let mut compiler = protox::Compiler::new([crate_folder().join("../../proto")]).unwrap();
@@ -40,14 +40,14 @@ fn generate() -> BTreeMap<String, Vec<u8>> {
         .open_files(PROTOS)
         .unwrap();
     let descriptors = compiler.file_descriptor_set();
-    // For reflection; the comments stay inside, so that clients can show them.
+    // For reflection. The comments are included, so that clients can show them.
     let bytes = compiler.encode_file_descriptor_set();
     std::fs::write(out.path().join("expd.v1.bin"), bytes).unwrap();
     tonic_prost_build::configure()
         .build_transport(false)
-        // Secrets, which must not reach a log.
+        // Secrets must not reach a log.
         .skip_debug(SECRETS)
-        // Taken from the message without a copy.
+        // `Bytes` is taken from the message without a copy.
         .bytes(".expd.v1.FetchChunk")
         .bytes(".expd.v1.ApiResponse")
         .out_dir(out.path())

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// Address that a share belongs to: an IPv4 address, or the 64-bit prefix of an IPv6 address, which
-/// one host has to itself.
+/// Address that a share belongs to: an IPv4 address, or the 64-bit prefix of an IPv6 address, since
+/// one host owns a whole prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Address(IpAddr);
 

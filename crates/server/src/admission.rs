@@ -1,14 +1,14 @@
-//! Admission of connections, and eviction where there are too many.
+//! Admission of connections, and eviction when there are too many.
 //!
 //! A connection is silent until its first byte arrives, then anonymous, and identified once a
 //! request on it has proved a login with its token. The operator's connections stay anonymous.
 //!
-//! Silent connections cost a small task and no buffer, so one address may open thousands at once,
+//! A silent connection costs a small task and no buffer, so one address may open thousands at once,
 //! as a daemon with as many calls does; the address with the most loses its oldest one first.
-//! Anonymous connections are few, no address has more than a quarter of them, and the one that has
-//! kept the server waiting longest is closed for a newcomer. Silent connections, half-sent heads
-//! and half-sent logins therefore end where room is short; they lock nobody out and take nothing
-//! from identified connections, of which no address and no identity gets all.
+//! Anonymous connections are few, no address has more than a quarter of them, and a newcomer evicts
+//! the one that has kept the server waiting longest. Silent connections, half-sent heads and
+//! half-sent logins therefore end when room is short: they lock nobody out and take nothing from
+//! identified connections, of which no address and no identity gets all.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -24,27 +24,27 @@ use super::connection::{ClientConnection, Phase};
 use super::error::ApiError;
 use super::lock::lock;
 
-/// Limit of open connections; lower where the process may open fewer files.
+/// Limit of open connections; lower if the process's limit of open files is lower.
 pub const MAX_CONNECTIONS: usize = 8192;
 
 /// Divisors of that limit: the share of anonymous connections, which is also reserved for silent
-/// ones, and the largest share that may be silent.
+/// ones, and the maximum share of silent ones.
 const ANONYMOUS_DIVISOR: usize = 24;
 const SILENT_DIVISOR: usize = 3;
 
 /// Open files that the process needs besides connections.
 const OTHER_FILES: usize = 64;
 
-/// Time limit of a request's head; of a connection's first one from when it was accepted.
+/// Timeout of a request's head; that of a connection's first one starts when it is accepted.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time limit of a connection between requests.
+/// Timeout of a connection between requests.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Slots for the connections of one server.
 pub struct Admission {
     slots: usize,
-    /// Limit of silent connections. One address may have all that no other asks for.
+    /// Limit of silent connections. One address may have all that no other uses.
     silent: usize,
     /// Limit of anonymous connections. One address may have a quarter.
     anonymous: usize,
@@ -58,7 +58,7 @@ pub struct Admission {
 #[derive(Default)]
 struct Inner {
     last: u64,
-    /// Ordered by arrival, and therefore by waiting time.
+    /// By order of arrival, and therefore by waiting time.
     silent: BTreeMap<u64, Arc<ClientConnection>>,
     anonymous: HashMap<u64, Arc<ClientConnection>>,
     identified: HashMap<u64, (Arc<ClientConnection>, Arc<str>)>,
@@ -74,7 +74,7 @@ struct Count {
 }
 
 /// Slot of one connection, released on drop.
-pub struct ConnectionSlot {
+pub(crate) struct ConnectionSlot {
     admission: Arc<Admission>,
     number: u64,
 }
@@ -86,7 +86,7 @@ impl Drop for ConnectionSlot {
 }
 
 impl Admission {
-    /// At most `most` connections, and fewer where the process may not open as many files.
+    /// At most `most` connections, and fewer if the process's limit of open files is lower.
     pub fn new(most: usize) -> Arc<Self> {
         let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let files = usize::try_from(files).unwrap_or(usize::MAX);
@@ -106,12 +106,15 @@ impl Admission {
     }
 
     /// Makes a connection without a slot.
-    pub fn connection(&self, peer: SocketAddr) -> Arc<ClientConnection> {
+    pub(crate) fn connection(&self, peer: SocketAddr) -> Arc<ClientConnection> {
         Arc::new(ClientConnection::new(peer, self.cut.child_token()))
     }
 
-    /// Gives a new connection a slot as a silent one, or nothing where none can be evicted.
-    pub fn admit(self: &Arc<Self>, connection: &Arc<ClientConnection>) -> Option<ConnectionSlot> {
+    /// Gives a new connection a slot as a silent one; `None` if none can be evicted.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        connection: &Arc<ClientConnection>,
+    ) -> Option<ConnectionSlot> {
         let inner = &mut *lock(&self.inner);
         if inner.silent.len() >= self.silent || inner.open() >= self.slots {
             inner.evict_silent()?;
@@ -127,8 +130,8 @@ impl Admission {
         })
     }
 
-    /// Turns a silent connection into an anonymous one, or gives nothing where none can be evicted.
-    pub fn on_first_byte(&self, connection: &ClientConnection) -> Option<()> {
+    /// Turns a silent connection into an anonymous one; `None` if none can be evicted.
+    pub(crate) fn on_first_byte(&self, connection: &ClientConnection) -> Option<()> {
         let inner = &mut *lock(&self.inner);
         let address = connection.address();
         let at_address = inner.by_address.get(&address).map_or(0, |c| c.anonymous);
@@ -149,7 +152,7 @@ impl Admission {
     /// Assigns a connection to the identity that uses it.
     ///
     /// # Errors
-    /// When the identity or its address is at its limit. The request is to be refused then.
+    /// The identity or its address is at its limit; the request is to be refused.
     pub fn identify(&self, connection: &ClientConnection, identity: &str) -> Result<(), ApiError> {
         let inner = &mut *lock(&self.inner);
         let number = connection.slot();
@@ -185,7 +188,7 @@ impl Admission {
     }
 
     /// Closes connections that have exceeded a time limit.
-    pub fn close_expired(&self) {
+    pub(crate) fn close_expired(&self) {
         let inner = lock(&self.inner);
         let identified = inner.identified.values().map(|(connection, _)| connection);
         let unknown = inner.silent.values().chain(inner.anonymous.values());
@@ -194,7 +197,7 @@ impl Admission {
             let limit = match phase {
                 Phase::Silent | Phase::Head => HEAD_TIMEOUT,
                 Phase::Idle => IDLE_TIMEOUT,
-                // Reading a body has its own time limit.
+                // Reading a body has its own timeout.
                 Phase::Body | Phase::Busy => continue,
             };
             if since.elapsed() > limit {
@@ -203,8 +206,8 @@ impl Admission {
         }
     }
 
-    /// Closes the longest-waiting connection, for when the system refuses to open another file.
-    pub fn evict_one(&self) {
+    /// Closes the longest-waiting connection, when the system refuses to open another file.
+    pub(crate) fn evict_one(&self) {
         let inner = &mut *lock(&self.inner);
         if inner.evict_silent().is_none()
             && let Some(address) = inner.address_with_most(|count| count.anonymous)
@@ -312,7 +315,7 @@ mod tests {
         ))
     }
 
-    /// Opens a connection and lets its first byte arrive; nothing where none could be evicted.
+    /// Opens a connection and delivers its first byte; `None` if none could be evicted.
     fn anonymous_connection(
         admission: &Arc<Admission>,
         ip: [u8; 4],
@@ -352,7 +355,7 @@ mod tests {
         let first = anonymous_connection(&admission, flood, &mut slots).unwrap();
         tokio::time::advance(Duration::from_millis(10)).await;
         let second = anonymous_connection(&admission, flood, &mut slots).unwrap();
-        // A quarter of eight are two: the first is evicted. The other address has its own share.
+        // A quarter of eight is two: the first is evicted. The other address has its own share.
         anonymous_connection(&admission, flood, &mut slots).unwrap();
         assert!(first.is_cut() && !second.is_cut());
         let elsewhere = anonymous_connection(&admission, other, &mut slots).unwrap();
@@ -424,7 +427,7 @@ mod tests {
         tokio::time::advance(HEAD_TIMEOUT + Duration::from_millis(1)).await;
         admission.close_expired();
         assert!(silent.is_cut() && !idle.is_cut());
-        // A head begins and does not end.
+        // The head starts and stays incomplete.
         idle.read(1).unwrap();
         tokio::time::advance(HEAD_TIMEOUT + Duration::from_millis(1)).await;
         admission.close_expired();

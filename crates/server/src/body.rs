@@ -1,4 +1,4 @@
-//! Bodies of requests, read within limits of size, memory and time.
+//! Request bodies, read within limits of size, memory and time.
 
 use std::time::Duration;
 
@@ -22,41 +22,39 @@ pub const PAYLOAD_BODY: usize = MAX_BYTES + 512 * 1024;
 /// Limit of any other body of a logged-in client: a resource's document.
 pub const SMALL_BODY: usize = 1024 * 1024;
 
-/// Limit of a body that anybody may send: a login, an operator's call.
+/// Limit of a body that needs no login: a login, an operator's call.
 pub const PUBLIC_BODY: usize = 16 * 1024;
 
-/// Bytes of an oversized body that are still read and discarded, so that the client sees the
-/// response instead of a broken connection.
+/// Maximum number of bytes of an oversized body that are read and discarded, so that the client
+/// sees the response instead of a broken connection.
 const MAX_DISCARDED: usize = 64 * 1024 * 1024;
 
-/// Time limits: for a body to arrive, for a body that anybody may send, and for the wait for
-/// memory.
+/// Timeouts: for a body, for a body that needs no login, and for the wait for memory.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 const PUBLIC_TIMEOUT: Duration = Duration::from_secs(10);
 const MEMORY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Least progress of a body, and the time in which it has to make that.
+/// Minimum progress of a body, and the interval in which it is due.
 const MIN_PROGRESS: usize = 16 * 1024;
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// `Content-Length` of a request.
 pub fn content_length(headers: &HeaderMap) -> Option<usize> {
     let length = headers.get(header::CONTENT_LENGTH)?;
     length.to_str().ok()?.parse().ok()
 }
 
-/// Terms on which a body is read.
+/// Limits for reading a body.
 pub struct BodyTerms<'a> {
-    /// Identity whose memory budget is charged.
+    /// Identity whose memory budget is charged; `None` charges nobody.
     pub owner: Option<&'a str>,
     pub content_length: Option<usize>,
     pub limit: usize,
 }
 
-/// Reads a body of at most the limit; where it has an owner, within the owner's memory budget.
+/// Reads a body of at most the limit; if it has an owner, within the owner's memory budget.
 ///
 /// # Errors
-/// When the body is too large, too slow, incomplete, or finds no memory.
+/// The body is too large, too slow or incomplete, or there is no memory for it.
 pub async fn read(
     memory: &BodyMemory,
     connection: &ClientConnection,
@@ -125,7 +123,7 @@ async fn collect(
     }
     if seen > limit {
         return Err(ApiError::too_large(format!(
-            "the body has more than the {limit} bytes that are allowed here"
+            "the body exceeds the limit of {limit} bytes"
         )));
     }
     Ok(bytes)
@@ -136,14 +134,14 @@ fn too_slow(time_limit: Duration) -> ApiError {
         StatusCode::REQUEST_TIMEOUT,
         "request.body.timeout",
         format!(
-            "the body did not arrive within {} s, or brought less than {MIN_PROGRESS} bytes in {} s",
+            "the body did not arrive within {} s, or was slower than {MIN_PROGRESS} bytes in {} s",
             time_limit.as_secs(),
             STALL_TIMEOUT.as_secs()
         ),
     )
 }
 
-/// Parses a payload field apart from its envelope, so that an oversized payload can be told from a
+/// Parses a payload field separately from its envelope, to tell an oversized payload from a
 /// malformed body.
 pub fn payload(raw: Option<Box<RawValue>>) -> Result<Payload, ApiError> {
     match raw {
@@ -152,7 +150,7 @@ pub fn payload(raw: Option<Box<RawValue>>) -> Result<Payload, ApiError> {
     }
 }
 
-/// Responds with text that is JSON already.
+/// Responds with text that is already JSON.
 pub fn json(text: impl Into<Bytes>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], text.into()).into_response()
 }
@@ -166,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    /// Body of so many chunks of a size, with a pause before each.
+    /// A body of this many chunks, with a pause before each.
     fn body(chunks: usize, size: usize, pause: Duration) -> Body {
         Body::from_stream(stream::unfold(0, move |sent| async move {
             if sent == chunks {

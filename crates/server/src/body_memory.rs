@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::byte_budget::{ByteBudget, Reservation};
 
-/// Budget of all large bodies while they are read and parsed, and of one identity: four of the
-/// largest.
+/// Budget of all large bodies while they are read and parsed, and of one identity: four of maximum
+/// size.
 const LARGE_MEMORY: usize = 256 * 1024 * 1024;
 const LARGE_OF_IDENTITY: usize = 68 * 1024 * 1024;
 
-/// Bodies up to this size have a budget of their own.
+/// Bodies up to this size have a separate budget.
 const SMALL: usize = 64 * 1024;
 const SMALL_MEMORY: usize = 32 * 1024 * 1024;
 const SMALL_OF_IDENTITY: usize = 8 * 1024 * 1024;
@@ -29,7 +29,7 @@ impl Default for BodyMemory {
 }
 
 impl BodyMemory {
-    /// Reserves memory for a body as soon as there is room. The caller bounds the wait.
+    /// Reserves memory for a body as soon as there is room. The caller sets the timeout.
     pub async fn reserve(&self, owner: &str, size: usize) -> Reservation<String> {
         let memory = if size <= SMALL {
             &self.small

@@ -18,7 +18,7 @@ pub struct ByteBudget<O: Eq + Hash + Clone> {
 
 struct Held<O> {
     all: usize,
-    /// Reserved bytes of owners that have any.
+    /// Reserved bytes of owners with reservations.
     owners: HashMap<O, usize>,
 }
 
@@ -36,8 +36,8 @@ impl<O: Eq + Hash + Clone> ByteBudget<O> {
         })
     }
 
-    /// Reserves bytes as soon as there is room. More than the limit of an owner is never granted;
-    /// the caller bounds the wait.
+    /// Reserves bytes as soon as there is room, and never more than the limit of an owner. The
+    /// caller sets the timeout.
     pub async fn reserve(self: &Arc<Self>, owner: O, bytes: usize) -> Reservation<O> {
         loop {
             // Created before the attempt, so that a release in between is not missed.

@@ -1,4 +1,4 @@
-//! State of one TCP connection, and closing it.
+//! State of one TCP connection, and its termination.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use super::socket_memory::{Full, SocketUse};
 
 /// Activity of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// No byte has arrived.
     Silent,
     /// A request's head has begun.
@@ -26,7 +26,6 @@ pub enum Phase {
     Idle,
 }
 
-/// One open connection.
 pub struct ClientConnection {
     pub peer: SocketAddr,
     cut: CancellationToken,
@@ -52,21 +51,21 @@ impl ClientConnection {
     }
 
     /// Number of its slot.
-    pub fn slot(&self) -> u64 {
+    pub(crate) fn slot(&self) -> u64 {
         self.slot.load(Ordering::Relaxed)
     }
 
-    pub fn set_slot(&self, number: u64) {
+    pub(crate) fn set_slot(&self, number: u64) {
         self.slot.store(number, Ordering::Relaxed);
     }
 
-    /// Activity, and since when.
-    pub fn phase(&self) -> (Phase, Instant) {
+    /// Activity, and its start.
+    pub(crate) fn phase(&self) -> (Phase, Instant) {
         *lock(&self.phase)
     }
 
-    /// Marks the first byte. The head has to arrive in what is left of the time limit.
-    pub fn begin_head(&self) {
+    /// Records the first byte. The head must arrive within the rest of the timeout.
+    pub(crate) fn begin_head(&self) {
         lock(&self.phase).0 = Phase::Head;
     }
 
@@ -78,7 +77,7 @@ impl ClientConnection {
         self.enter(Phase::Idle);
     }
 
-    /// Marks that the server waits for the body, or for more of it.
+    /// Records that the server waits for the body, or for more of it.
     pub fn await_body(&self) {
         self.enter(Phase::Body);
     }
@@ -94,22 +93,21 @@ impl ClientConnection {
         *lock(&self.phase) = (phase, Instant::now());
     }
 
-    /// Charges a live socket with what arrives from here on. A connection becomes one `WebSocket`
-    /// at most.
-    pub fn carry(&self, socket: Arc<SocketUse>) {
+    /// Charges subsequent input to a live socket. A connection becomes at most one `WebSocket`.
+    pub(crate) fn carry(&self, socket: Arc<SocketUse>) {
         self.socket.get_or_init(|| socket);
     }
 
-    /// Counts bytes that arrived. Fails where the memory budget of the socket has no room.
-    pub fn read(&self, bytes: usize) -> Result<(), Full> {
+    /// Counts bytes that arrived. Fails if the memory budget of the socket has no room.
+    pub(crate) fn read(&self, bytes: usize) -> Result<(), Full> {
         self.received();
         self.socket
             .get()
             .map_or(Ok(()), |socket| socket.received(bytes as u64))
     }
 
-    /// Completes when the connection has to end.
-    pub fn until_cut(&self) -> WaitForCancellationFutureOwned {
+    /// Completes when the connection must end.
+    pub(crate) fn until_cut(&self) -> WaitForCancellationFutureOwned {
         self.cut.clone().cancelled_owned()
     }
 
@@ -119,11 +117,11 @@ impl ClientConnection {
     }
 
     #[cfg(test)]
-    pub fn is_cut(&self) -> bool {
+    pub(crate) fn is_cut(&self) -> bool {
         self.cut.is_cancelled()
     }
 }
 
-/// Connection of a request, for handlers.
+/// Extension of a request with its connection, for handlers.
 #[derive(Clone)]
 pub struct RequestConnection(pub Arc<ClientConnection>);

@@ -2,26 +2,19 @@
 
 use axum::http::Uri;
 
-use expd_domain::Secret;
+use expd_domain::{Generation, Secret};
 
-/// Path of Socket.IO, including everything below it.
+/// Path prefix of Socket.IO.
 const PATH: &str = "/socket.io";
 
-/// Engine.IO generation of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Generation {
-    V3,
-    V4,
-}
-
-/// Query parameters of an Engine.IO request. The first occurrence of each counts.
+/// Query parameters of an Engine.IO request. Of duplicates, the first counts.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineQuery<'a> {
     query: &'a str,
 }
 
 impl<'a> EngineQuery<'a> {
-    /// Parses the query of a request for a live socket; nothing for other requests.
+    /// Parses the query of a request for a live socket; `None` for other requests.
     pub fn of(uri: &'a Uri) -> Option<Self> {
         let below = uri.path().strip_prefix(PATH)?;
         (below.is_empty() || below.starts_with('/')).then(|| Self {
@@ -38,12 +31,11 @@ impl<'a> EngineQuery<'a> {
         }
     }
 
-    /// Session ID.
     pub fn session(self) -> Option<&'a str> {
         self.find("sid=")
     }
 
-    /// Tells a request that opens a session. One with an unreadable session ID does not.
+    /// True for a request that opens a session. One with an unreadable session ID does not.
     pub fn opens(self) -> bool {
         self.find("sid=").is_none()
     }
@@ -56,7 +48,7 @@ impl<'a> EngineQuery<'a> {
         self.parameter("transport=") == Some("polling")
     }
 
-    /// Tells a client that accepts text only.
+    /// True for a client that accepts text only.
     pub fn wants_text(self) -> bool {
         matches!(self.find("b64="), Some("1" | "true"))
     }
@@ -81,7 +73,7 @@ impl<'a> EngineQuery<'a> {
     }
 
     fn parameter(self, prefix: &str) -> Option<&'a str> {
-        // What follows another equals sign is no part of it.
+        // The value ends at the next equals sign.
         self.find(prefix)?.split('=').next()
     }
 }

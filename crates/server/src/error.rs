@@ -10,15 +10,15 @@ use expd_domain::message::ErrorBody;
 use expd_domain::payload::PayloadError;
 use expd_domain::{ChannelRule, channel_id::ChannelIdError};
 
-/// Refused request. `code` is for programs and never changes its meaning; `message` says what was
-/// wrong and what to do.
+/// A refused request. `code` is for programs and never changes its meaning; `message` names the
+/// fault and the remedy.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct ApiError {
     pub status: StatusCode,
     pub code: &'static str,
     pub message: String,
-    /// Earliest time for another attempt.
+    /// Time after which another attempt makes sense.
     pub retry_after: Option<Duration>,
 }
 
@@ -77,7 +77,7 @@ impl ApiError {
         }
     }
 
-    /// A bug of this crate.
+    /// A bug in the server.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -103,7 +103,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.body())).into_response();
         if let Some(after) = self.retry_after {
-            // Whole seconds, rounded up: a client that returns too early is refused again.
+            // Whole seconds, rounded up: a client that retries too early is refused again.
             let seconds = after.as_millis().div_ceil(1000).max(1);
             if let Ok(seconds) = HeaderValue::try_from(seconds.to_string()) {
                 response.headers_mut().insert(header::RETRY_AFTER, seconds);

@@ -1,9 +1,9 @@
 //! Check of the `Host` header.
 //!
 //! A server on a loopback address is meant for programs of this host. A web page in a browser here
-//! can reach it, too: if the page's name resolves to a loopback address, the browser takes page and
-//! server for one site (DNS rebinding). Such a request carries the page's host name, which gives it
-//! away.
+//! can reach it, too: if the page's name resolves to a loopback address, the browser treats page
+//! and server as one site (DNS rebinding). Such a request carries the page's host name and is
+//! detected by it.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, Uri, header};
 /// Host names that requests to one server may use.
 #[derive(Clone, Debug)]
 pub struct Hosts {
-    /// `None` where any name is accepted.
+    /// `None` accepts any name.
     names: Option<Vec<String>>,
 }
 
@@ -26,8 +26,8 @@ impl Hosts {
         }
     }
 
-    /// Names of a server on `listen` with further `names`, and that of the URL by which it is
-    /// reached. Without names, and not on a loopback address, it accepts any.
+    /// Names of a server on `listen` with further `names`, and the name in its URL. Without names,
+    /// and not on a loopback address, it accepts any.
     #[must_use]
     pub fn new(listen: SocketAddr, names: &[String], url: Option<&str>) -> Self {
         let any = names.is_empty() && !listen.ip().to_canonical().is_loopback();
@@ -39,7 +39,7 @@ impl Hosts {
         }
     }
 
-    /// Checks that `Host`, and the request target where it has an authority, name this server.
+    /// True if `Host`, and the request target if it has an authority, name this server.
     #[must_use]
     pub fn allow(&self, uri: &Uri, headers: &HeaderMap) -> bool {
         let Some(names) = &self.names else {

@@ -8,16 +8,15 @@ use std::path::Path;
 use super::token::hex;
 use expd_domain::Secret;
 
-/// Limit of a key file.
+/// Maximum size of a key file.
 const MAX_KEY_FILE: u64 = 4096;
 
-/// Least length of a key.
 const MIN_KEY_LENGTH: usize = 16;
 
-/// Reads a key file, if there is one.
+/// Reads a key file; `None` if there is none.
 ///
 /// # Errors
-/// When the file cannot be read, or holds no key.
+/// The file cannot be read, or contains no key.
 pub fn read_key(path: &Path) -> io::Result<Option<Secret>> {
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -28,17 +27,17 @@ pub fn read_key(path: &Path) -> io::Result<Option<Secret>> {
     let text = text.trim();
     if text.len() < MIN_KEY_LENGTH {
         let what = format!(
-            "it holds no key of at least {MIN_KEY_LENGTH} characters; remove it to have a new one made"
+            "it contains no key of at least {MIN_KEY_LENGTH} characters; remove it to get a new one"
         );
         return Err(io::Error::new(io::ErrorKind::InvalidData, what));
     }
     Ok(Some(Secret::new(text)))
 }
 
-/// Reads the key in a file, or makes one there, which only its owner can read.
+/// Reads the key in a file, or creates the file with a random key, readable by its owner only.
 ///
 /// # Errors
-/// The file cannot be read or written, or holds no key.
+/// The file cannot be read or written, or contains no key.
 pub fn read_or_create(path: &Path) -> io::Result<Secret> {
     if let Some(key) = read_key(path)? {
         return Ok(key);
@@ -53,7 +52,7 @@ pub fn read_or_create(path: &Path) -> io::Result<Secret> {
     let written = write(&draft, &key).and_then(|()| fs::hard_link(&draft, path));
     let removed = fs::remove_file(&draft);
     match written {
-        // Another process was faster.
+        // Another process created it first.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         written => written?,
     }
@@ -71,7 +70,6 @@ fn write(path: &Path, key: &Secret) -> io::Result<()> {
     file.sync_all()
 }
 
-/// A random key.
 #[must_use]
 pub fn random() -> Secret {
     Secret::new(hex(&rand::random::<[u8; 32]>()))

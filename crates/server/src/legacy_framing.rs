@@ -2,38 +2,25 @@
 //! UTF-16 units (JavaScript's characters), or binary form `0 DIGITS 255 PACKET…`, with lengths in
 //! bytes.
 
-use std::ops::Range;
-
 /// Markers of the binary form.
 const TEXT_PACKET: u8 = 0;
 const END_OF_LENGTH: u8 = 255;
 
-/// Limit of a length's digits: 20 MiB has eight.
+/// Maximum number of digits in a length: 20 MiB has eight.
 const MAX_DIGITS: usize = 9;
 
-/// One packet of the text form.
-pub struct FramedPacket<'a> {
-    pub packet: &'a str,
-    /// Range in the text, including the length.
-    pub span: Range<usize>,
-}
-
-/// Parses the text form. An item is `None` where the text is malformed, and ends the list.
-pub fn parse_text(text: &str) -> impl Iterator<Item = Option<FramedPacket<'_>>> {
+/// Parses the text form. An item is `None` if the text is malformed there, and ends the list.
+pub fn parse_text(text: &str) -> impl Iterator<Item = Option<&str>> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let rest = text.get(at..).filter(|rest| !rest.is_empty())?;
         let found = first_of_text(rest);
-        let begin = at;
-        at = found.map_or(text.len(), |(_, length)| begin + length);
-        Some(found.map(|(packet, length)| FramedPacket {
-            packet,
-            span: begin..begin + length,
-        }))
+        at = found.map_or(text.len(), |(_, length)| at + length);
+        Some(found.map(|(packet, _)| packet))
     })
 }
 
-/// First packet, and the bytes that it takes with its length.
+/// First packet, and the number of bytes that it takes with its length prefix.
 fn first_of_text(text: &str) -> Option<(&str, usize)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     if digits == 0 || digits > MAX_DIGITS {
@@ -48,7 +35,7 @@ fn first_of_text(text: &str) -> Option<(&str, usize)> {
             break characters.offset();
         }
         units += characters.next()?.1.len_utf16();
-        // A length that ends within a character is wrong.
+        // The length ends within a character.
         if units > length {
             return None;
         }
@@ -57,8 +44,8 @@ fn first_of_text(text: &str) -> Option<(&str, usize)> {
     Some((packet, digits + 1 + end))
 }
 
-/// Parses the binary form. An item is `None` where the bytes are malformed or hold a binary packet,
-/// and ends the list.
+/// Parses the binary form. An item is `None` if the bytes are malformed there or hold a binary
+/// packet, and ends the list.
 pub fn parse_bytes(bytes: &[u8]) -> impl Iterator<Item = Option<&str>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -107,9 +94,7 @@ mod tests {
     use super::*;
 
     fn text(text: &str) -> Option<Vec<&str>> {
-        parse_text(text)
-            .map(|framed| framed.map(|framed| framed.packet))
-            .collect()
+        parse_text(text).collect()
     }
 
     #[test]
@@ -117,8 +102,7 @@ mod tests {
         assert_eq!(text("3:4é:2:40"), Some(vec!["4é:", "40"]));
         assert_eq!(text("5:42🍽:1:25:4🍽🍽"), Some(vec!["42🍽:", "2", "4🍽🍽"]));
         assert_eq!(text(""), Some(vec![]));
-        let spans: Vec<_> = parse_text("1:22:4ü").map(|f| f.unwrap().span).collect();
-        assert_eq!(spans, [0..3, 3..8]);
+        assert_eq!(text("1:22:4ü"), Some(vec!["2", "4ü"]));
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Serving EXP's protocol, for the embedded network and for the daemon's own pages alike.
+//! Serving EXP's protocol, for the embedded network and for the daemon's web server.
 //!
 //! Connections are admitted within shares, bodies are read within budgets of memory and time, and
-//! live sockets speak Engine.IO 3 and 4. What is behind them is the caller's: this crate knows the
-//! domain alone.
+//! live sockets speak Engine.IO 3 and 4. The handlers are the caller's: of the workspace, this
+//! crate depends on the domain alone.
 //!
 //! - connections: `server` (accept, HTTP/1), `admission`, `connection`, `stream`, `address`,
 //!   `hosts`;
@@ -10,11 +10,6 @@
 //!   `token`, `token_life`, `keys`, `ranges`, `rate_limiter`;
 //! - live sockets: `network_events`, `engine`, `engine_query`, `legacy_framing`;
 //! - below all: `error`, `lock`.
-
-#![allow(
-    missing_docs,
-    reason = "inside this workspace, a name that says everything needs no comment"
-)]
 
 pub mod address;
 pub mod admission;
@@ -27,7 +22,7 @@ pub mod engine_query;
 pub mod error;
 pub mod hosts;
 pub mod keys;
-pub mod legacy_framing;
+mod legacy_framing;
 pub mod lock;
 pub mod login_request;
 pub mod messages;
@@ -36,6 +31,6 @@ pub mod ranges;
 pub mod rate_limiter;
 pub mod server;
 pub mod socket_memory;
-pub mod stream;
+mod stream;
 pub mod token;
 pub mod token_life;

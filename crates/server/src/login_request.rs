@@ -1,5 +1,5 @@
-//! Login requests in every shape that EXP's clients send: with and without a `type` beside the
-//! token and in its claims, without a uuid, with `null` where nothing is set.
+//! Login requests in every form that EXP's clients send: with and without a `type` beside the token
+//! and in its claims, without a uuid, with `null` for unset fields.
 
 use std::fmt;
 
@@ -8,24 +8,23 @@ use serde::Deserialize;
 use expd_domain::Secret;
 use expd_domain::login::NO_CREDENTIAL;
 
-/// Threshold between the two units of `exp`: above it are milliseconds (as the Python SDK sends),
-/// at or below it seconds. In seconds it is the year 5138, in milliseconds the year 1973.
+/// Threshold between the two units of `exp`: milliseconds above it (as the Python SDK sends),
+/// seconds at or below it. In seconds it is the year 5138, in milliseconds the year 1973.
 const LARGEST_SECONDS: f64 = 100_000_000_000.0;
 
-/// Body of a login. Fields that are not known are ignored: the Android and iOS SDKs send all their
-/// options.
+/// Body of a login. Unknown fields are ignored: the Android and iOS SDKs send all their options.
 #[derive(Deserialize)]
 #[serde(try_from = "LoginBody")]
 pub enum LoginRequest {
     User(UserLogin),
-    /// A signed token, and the kind that stands beside it, if any.
+    /// A signed token, and the `type` beside it, if any.
     Token(Secret, Option<ClaimedKind>),
 }
 
 pub struct UserLogin {
     pub username: String,
     pub password: Secret,
-    /// `None`: the organization that the user used last.
+    /// `None` selects the organization that the user used last.
     pub organization: Option<String>,
 }
 
@@ -65,7 +64,7 @@ impl TryFrom<LoginBody> for LoginRequest {
     }
 }
 
-/// The body is the login of nobody.
+/// The body names no kind of login.
 pub struct UnknownLogin;
 
 impl fmt::Display for UnknownLogin {
@@ -115,8 +114,8 @@ impl LoginClaims {
         self.allow_pairing.unwrap_or(false)
     }
 
-    /// True where the claims have expired at `now` (milliseconds since the epoch), whichever unit
-    /// `exp` is in.
+    /// True if the claims have expired at `now` (milliseconds since the epoch), in either unit of
+    /// `exp`.
     #[expect(
         clippy::cast_precision_loss,
         reason = "milliseconds since the epoch fit into 53 bits for 285,000 years"

@@ -1,4 +1,4 @@
-//! Requests to broadcast and to respond, in every shape that EXP's clients send.
+//! Requests to broadcast and to respond, in every form that EXP's clients send.
 
 use std::time::Duration;
 
@@ -6,12 +6,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error::ApiError;
-use expd_domain::{BroadcastId, Channel, ChannelId, Payload, Quoted};
+use expd_domain::{BroadcastId, Channel, ChannelId, DEFAULT_BROADCAST_TIMEOUT, Payload, Quoted};
 
-/// Response timeout of a broadcast whose sender gives none.
-const DEFAULT_TIMEOUT: Duration = Duration::from_millis(100);
-
-/// Limit of a broadcast's response timeout.
+/// Maximum response timeout of a broadcast.
 const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 
 #[derive(Deserialize)]
@@ -30,7 +27,7 @@ pub struct ResponseBody {
     pub payload: Option<Box<RawValue>>,
 }
 
-/// Channel as an object, as the specification has it, or as an ID, as the SDKs send it.
+/// Channel as an object, as in the specification, or as an ID, as the SDKs send it.
 #[derive(Deserialize)]
 #[serde(
     untagged,
@@ -77,12 +74,12 @@ impl BroadcastQuery {
     /// The time for which responses are collected.
     ///
     /// # Errors
-    /// It is no number.
+    /// It is not a number.
     pub fn timeout(&self) -> Result<Duration, ApiError> {
-        // The JS SDK sends the text `undefined` where its caller gave no timeout.
+        // The JS SDK sends the text `undefined` if its caller set no timeout.
         let text = self.timeout.as_deref().unwrap_or_default().trim();
         if matches!(text, "" | "undefined" | "null") {
-            return Ok(DEFAULT_TIMEOUT);
+            return Ok(DEFAULT_BROADCAST_TIMEOUT);
         }
         let millis = text.parse::<f64>().ok().filter(|ms| *ms >= 0.0);
         let millis = millis.ok_or_else(|| {
@@ -115,7 +112,7 @@ pub fn decode_channel(organization: &str, id: &ChannelId) -> Result<Channel, Api
     Ok(channel)
 }
 
-/// A list of payloads, each as it is.
+/// A JSON list of payloads, each verbatim.
 #[must_use]
 pub fn json_array(payloads: &[Payload]) -> String {
     let length: usize = payloads.iter().map(|p| p.as_str().len() + 1).sum();
@@ -150,8 +147,11 @@ mod tests {
             }
             .timeout()
         };
-        assert_eq!(timeout(None).unwrap(), DEFAULT_TIMEOUT);
-        assert_eq!(timeout(Some("undefined")).unwrap(), DEFAULT_TIMEOUT);
+        assert_eq!(timeout(None).unwrap(), DEFAULT_BROADCAST_TIMEOUT);
+        assert_eq!(
+            timeout(Some("undefined")).unwrap(),
+            DEFAULT_BROADCAST_TIMEOUT
+        );
         assert_eq!(timeout(Some("0")).unwrap(), Duration::ZERO);
         assert_eq!(timeout(Some("1500")).unwrap(), Duration::from_millis(1500));
         assert_eq!(timeout(Some("1e300")).unwrap(), MAX_TIMEOUT);

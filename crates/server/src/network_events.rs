@@ -1,12 +1,12 @@
-//! Events of the network, as packets to clients.
+//! Events of the network, encoded as packets for clients.
 
 use serde::Serialize;
 
 use super::engine::{Packet, event};
 use expd_domain::ChannelId;
 
-/// The packet of a broadcast, with the channel's ID as the client spelled it. The payload is JSON
-/// text, which nothing changes.
+/// The packet of a broadcast, with the channel's ID as the client spelled it. The payload's JSON
+/// text is unchanged.
 #[must_use]
 pub fn broadcast(id: &str, name: &str, channel: &ChannelId, payload: &str) -> Packet {
     let text = |text: &str| serde_json::Value::from(text).to_string();
@@ -29,13 +29,13 @@ pub fn broadcast(id: &str, name: &str, channel: &ChannelId, payload: &str) -> Pa
     packet.into()
 }
 
-/// Confirmation of these channels.
+/// The packet that confirms subscriptions to these channels.
 #[must_use]
 pub fn subscribed(ids: &[&ChannelId]) -> Packet {
     event("subscribed", &list(ids))
 }
 
-/// A channel that was not subscribed, and the reason.
+/// A refused subscription, and the reason.
 #[derive(Serialize)]
 pub struct RefusedSubscription {
     pub channel: ChannelId,
@@ -43,14 +43,14 @@ pub struct RefusedSubscription {
     pub message: String,
 }
 
-/// Refusal of these channels.
+/// The packet that refuses subscriptions to these channels.
 #[must_use]
 pub fn subscribe_error(refused: &[RefusedSubscription]) -> Packet {
     event("subscribe_error", &list(refused))
 }
 
 fn list<T: Serialize + ?Sized>(items: &T) -> String {
-    // Never fails: texts alone.
+    // Never fails: all fields are texts.
     serde_json::to_string(items).unwrap_or_else(|_| "[]".to_owned())
 }
 

@@ -1,19 +1,19 @@
 //! Conditional and range requests for one file (RFC 9110, sections 13 and 14).
 //!
-//! One range is served. A request for several gets the whole file, as the RFC allows: joining them
-//! would cost more than it saves.
+//! Only single ranges are served. A request for several gets the whole file, as the RFC allows:
+//! joining them would cost more than it saves.
 
 use std::ops::Range;
 use std::time::SystemTime;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
-/// File as it is when the request arrives.
+/// State of the file when the request arrives.
 #[derive(Clone, Debug)]
 pub struct Representation {
     pub length: u64,
     pub modified: Option<SystemTime>,
-    /// Strong validator, with its quotes.
+    /// Strong validator, quotes included.
     pub etag: String,
 }
 
@@ -22,9 +22,9 @@ pub struct Representation {
 pub enum Selection {
     Whole,
     Part(Range<u64>),
-    /// The client has it already.
+    /// The client's copy is current.
     NotModified,
-    /// The range begins behind the end.
+    /// The range starts beyond the end.
     Unsatisfiable,
 }
 
@@ -61,11 +61,11 @@ impl Representation {
         }
         let since = headers.get(header::IF_MODIFIED_SINCE);
         let since = since.and_then(|since| httpdate::parse_http_date(since.to_str().ok()?).ok());
-        // The header has whole seconds.
+        // The header has a resolution of one second.
         matches!((since, self.modified_second()), (Some(since), Some(at)) if at <= since)
     }
 
-    /// Checks `If-Range`: the range is meant for the file that the client has the rest of.
+    /// Checks `If-Range`: the range applies only if the client's part is of the current file.
     fn allows_range(&self, headers: &HeaderMap) -> bool {
         let Some(condition) = headers.get(header::IF_RANGE) else {
             return true;
@@ -82,8 +82,8 @@ impl Representation {
         httpdate::parse_http_date(&httpdate::fmt_http_date(self.modified?)).ok()
     }
 
-    /// Parses `bytes=FIRST-LAST`, `bytes=FIRST-` and `bytes=-LENGTH`; nothing for what is no single
-    /// range, which is ignored.
+    /// Parses `bytes=FIRST-LAST`, `bytes=FIRST-` and `bytes=-LENGTH`; `None` for anything else,
+    /// which is ignored.
     fn parse_range(&self, text: &str) -> Option<Selection> {
         let (first, last) = text.trim().strip_prefix("bytes=")?.split_once('-')?;
         let (first, last) = (first.trim(), last.trim());
@@ -91,7 +91,7 @@ impl Representation {
         if !is_number(first) || !is_number(last) || (first.is_empty() && last.is_empty()) {
             return None;
         }
-        // A number that is too large lies behind every end.
+        // A number that overflows is beyond every end.
         let number = |text: &str| text.parse().unwrap_or(u64::MAX);
         let range = if first.is_empty() {
             self.length.saturating_sub(number(last))..self.length
@@ -176,7 +176,7 @@ mod tests {
             Selection::NotModified
         );
         assert_eq!(select(&[("if-modified-since", &earlier)]), Selection::Whole);
-        // The tag decides where both are there.
+        // The tag takes precedence over the date.
         let both = [("if-none-match", "\"b\""), ("if-modified-since", &*date)];
         assert_eq!(select(&both), Selection::Whole);
         let part = Selection::Part(1..3);

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::lock::lock;
 
-/// Limit of remembered keys; those that have recovered are removed first.
+/// Maximum number of remembered keys; those that have recovered are removed first.
 const MAX_KEYS: usize = 4096;
 
 /// Allows `burst` events at once, and one more each `interval`.
@@ -33,7 +33,7 @@ impl<K: Eq + Hash> RateLimiter<K> {
     pub fn check(&self, key: &K) -> Result<(), Duration> {
         let now = Instant::now();
         let recovered_at = lock(&self.recovered_at).get(key).copied().unwrap_or(now);
-        // Allowed as long as part of the burst is left.
+        // Allowed while part of the burst is left.
         let owed = recovered_at.saturating_duration_since(now);
         let most = self.interval * (self.burst - 1);
         match owed.checked_sub(most) {

@@ -1,4 +1,4 @@
-//! HTTP server: accepts connections, reads request heads within limits, and shuts down in order.
+//! HTTP server: accepts connections, reads request heads within limits, and shuts down gracefully.
 
 use std::convert::Infallible;
 use std::io;
@@ -12,7 +12,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::StatusCode;
 use axum::response::Response;
-use hyper::body::Incoming;
+use hyper::body::Incoming as RequestBody;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -28,24 +28,24 @@ use super::admission::{Admission, ConnectionSlot};
 use super::connection::{ClientConnection, RequestConnection};
 use super::stream::CountedStream;
 
-/// Limit of a request's head, and of what is read ahead on a connection. Anybody may send that
-/// much.
+/// Maximum size of a request's head, and of read-ahead on a connection. No login is needed to send
+/// that much.
 const MAX_HEAD: usize = 16 * 1024;
 
-/// Limit of header fields in a head.
+/// Maximum number of header fields in a head.
 const MAX_HEADERS: usize = 64;
 
-/// Interval of the check of time limits.
+/// Interval of the check for expired timeouts.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Connections that the kernel queues until they are accepted. Beyond that it drops SYNs, and
 /// clients wait a second for the next attempt, so a flood must not fill it.
 const BACKLOG: u32 = 4096;
 
-/// Pause after the system refused to accept.
+/// Pause after accepting has failed.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
-/// Connections that are being refused with a response, and the time for each.
+/// Connections that are being refused with a response, and the timeout of each.
 const MAX_REFUSALS: usize = 64;
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -57,12 +57,12 @@ const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     Content-Length: 100\r\n\r\n\
     {\"code\":\"network.connections.tooMany\",\"message\":\"too many connections from here; try again later\"}\r\n";
 
-/// Terms of a server: who is admitted, and when it stops.
+/// Admission and shutdown of a server.
 #[derive(Clone)]
 pub struct ServerTerms {
     /// Slots of connections.
     pub admission: Arc<Admission>,
-    /// Cancelled when the server stops: idle connections end, requests under way are answered.
+    /// Cancelled when the server stops: idle connections end, pending requests are answered.
     pub stopping: CancellationToken,
 }
 
@@ -107,16 +107,14 @@ pub async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 server.admit(stream, peer);
-                // The newcomer may have sent its request already; it is read before the next one
-                // can evict it.
+                // The newcomer may have sent its request already; its task reads it before the next
+                // one can evict it.
                 tokio::task::yield_now().await;
             }
             Err(error) if is_connection_error(&error) => {}
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(error),
             Err(error) => {
-                log::warn!(
-                    "cannot accept connections: {error}; closing the one that has waited longest"
-                );
+                log::warn!("cannot accept connections: {error}; closing the longest-waiting one");
                 terms.admission.evict_one();
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
@@ -148,13 +146,13 @@ impl Server {
         let server = self.clone();
         self.open.spawn(async move {
             if first_byte(&stream, &connection, &server.terms).await {
-                // Boxed, so that a silent connection does not hold the memory of an active one.
+                // Boxed, so that a silent connection does not take the memory of an active one.
                 Box::pin(server.serve(stream, connection, slot)).await;
             }
         });
     }
 
-    /// Serves a connection from its first byte on, or refuses it where there is no room.
+    /// Serves a connection from its first byte on, or refuses it if there is no room.
     async fn serve(
         self,
         stream: TcpStream,
@@ -178,7 +176,7 @@ impl Server {
     }
 }
 
-/// Waits for the first byte; false when the connection ends before.
+/// Waits for the first byte; false if the connection ends first.
 async fn first_byte(
     stream: &TcpStream,
     connection: &ClientConnection,
@@ -209,7 +207,7 @@ async fn serve_connection(
     router: Router,
     terms: ServerTerms,
 ) {
-    let service = service_fn(|request: Request<Incoming>| {
+    let service = service_fn(|request: Request<RequestBody>| {
         let (router, connection) = (router.clone(), connection.clone());
         async move { Ok::<_, Infallible>(serve_request(router, connection, request).await) }
     });
@@ -234,7 +232,7 @@ async fn serve_connection(
 async fn serve_request(
     router: Router,
     connection: Arc<ClientConnection>,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
 ) -> Response {
     connection.begin_request();
     let mut request = request.map(Body::new);
@@ -251,7 +249,7 @@ async fn serve_request(
     response
 }
 
-/// Tells errors of one connection from errors of the listener.
+/// Tells errors of one connection from those of the listener.
 fn is_connection_error(error: &io::Error) -> bool {
     matches!(
         error.kind(),

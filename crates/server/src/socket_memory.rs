@@ -1,5 +1,5 @@
 //! Memory budget of live sockets: messages that clients have not read, and incomplete messages of
-//! clients. One identity gets a share of the total, however many sockets it has.
+//! clients. Each identity gets a share of the total, however many sockets it has.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use super::lock::lock;
 
-/// Limits of all sockets together, and of those of one identity: four of the largest messages.
+/// Limits of all sockets together, and of those of one identity: four messages of maximum size.
 const TOTAL: u64 = 256 * 1024 * 1024;
 const OF_IDENTITY: u64 = 64 * 1024 * 1024;
 
@@ -27,17 +27,17 @@ struct Account {
 /// Bytes held by one socket; released when it is closed or dropped.
 ///
 /// The account is charged before the socket and released after it (release and acquire), so that it
-/// never falls below zero where another thread is faster.
+/// never falls below zero in any interleaving of threads.
 pub struct SocketUse {
     account: Arc<Account>,
-    /// Bytes of the messages that wait for the client.
+    /// Bytes of the messages that the client has not read.
     outstanding: AtomicU64,
     /// Bytes received since the last complete message.
     unfinished: AtomicU64,
     closed: AtomicBool,
 }
 
-/// Bytes of one message that waits for the client, released on drop.
+/// Bytes of one unread message, released on drop.
 pub struct Charge {
     socket: Arc<SocketUse>,
     bytes: u64,
@@ -49,7 +49,7 @@ impl Drop for Charge {
     }
 }
 
-/// Limit that leaves no room.
+/// Limit that was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
     Identity,
@@ -105,7 +105,7 @@ impl Account {
 }
 
 impl SocketUse {
-    /// Fails where the bytes do not fit.
+    /// Fails if the bytes do not fit.
     pub fn room_for(&self, bytes: u64) -> Result<(), Full> {
         if self.account.held.load(Ordering::Relaxed) + bytes > OF_IDENTITY {
             return Err(Full::Identity);
@@ -136,7 +136,7 @@ impl SocketUse {
         self.account.give_back(before.min(bytes));
     }
 
-    /// Charges bytes of the client. Fails where they do not fit.
+    /// Charges incoming bytes of the client. Fails if they do not fit.
     pub fn received(&self, bytes: u64) -> Result<(), Full> {
         self.room_for(bytes)?;
         self.account.take(bytes);
@@ -170,7 +170,7 @@ impl SocketUse {
         self.closed.load(Ordering::Relaxed)
     }
 
-    /// Releases everything, for a socket that is about to be closed.
+    /// Releases everything, for a socket that is about to close.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         self.taken(u64::MAX);
@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(memory.open("e").room_for(1), Ok(()));
         drop(charges.pop());
         assert_eq!(sockets[0].room_for(OF_IDENTITY / 4), Ok(()));
-        // What a closed socket is owed is released once.
+        // A closed socket's bytes are released once.
         sockets[0].close();
         assert_eq!(sockets[1].room_for(OF_IDENTITY / 2), Ok(()));
         drop(charges);

@@ -1,5 +1,5 @@
-//! TCP stream under a connection: it charges what arrives to the live socket that it carries,
-//! before that is a whole message, and ends when its connection is cut.
+//! TCP stream of a connection: it charges input to the connection's live socket before a message is
+//! complete, and ends when the connection is cut.
 
 use std::io;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use super::connection::ClientConnection;
 pub struct CountedStream {
     inner: TcpStream,
     connection: Arc<ClientConnection>,
-    // Two, since different tasks poll the reading and the writing half of a WebSocket.
+    // One for each half of a WebSocket, since different tasks poll them.
     read_end: Pin<Box<WaitForCancellationFutureOwned>>,
     write_end: Pin<Box<WaitForCancellationFutureOwned>>,
     _open: TaskTrackerToken,

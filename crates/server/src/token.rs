@@ -1,4 +1,4 @@
-//! Tokens in requests, and what all servers of them share.
+//! Tokens in requests, and the functions on tokens that all servers share.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -29,7 +29,7 @@ pub fn invalid(error: TokenError) -> ApiError {
 
 pub fn derived_key(key: &Secret, purpose: &str) -> Secret {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()) else {
-        // HMAC accepts keys of every length.
+        // HMAC accepts keys of any length.
         return key.clone();
     };
     // Neither tokens nor fingerprints begin with a zero byte and text.
@@ -51,7 +51,7 @@ pub fn bearer(headers: &HeaderMap) -> Option<Secret> {
 #[must_use]
 pub fn fingerprint(key: &Secret, uuid: &str, secret: &Secret) -> u64 {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()) else {
-        // HMAC accepts keys of every length.
+        // HMAC accepts keys of any length.
         return 0;
     };
     // Tokens contain no zero byte, and these lengths do, so no fingerprint can be mistaken for a

@@ -1,10 +1,10 @@
-//! Lives of tokens, which setting the wall clock neither ends nor extends.
+//! Lifetimes of tokens, which setting the wall clock neither ends nor extends.
 //!
-//! A machine without a battery for its clock boots in 1970 or with the date of its image, and the
+//! A machine without a battery-backed clock boots in 1970 or with the date of its image, and the
 //! network sets the clock later. Within the boot that a token was issued in, the time since boot
-//! decides, which nobody sets. A token that outlives its boot has its date alone: it holds where
-//! the clock shows that it can hold, and its client logs in again where the clock is not set, or
-//! where more of its life would be left than any token is issued with.
+//! decides, which cannot be set. A token that outlives its boot has only its date: it is valid
+//! while the clock shows a plausible time, and its client logs in again if the clock is not set, or
+//! if the remaining life exceeds that of any issued token.
 
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -24,7 +24,7 @@ pub struct Clocks {
     wall: i64,
     /// Milliseconds since boot, sleep included.
     since_boot: i64,
-    /// The boot, as a number that says nothing about the machine.
+    /// Identifies the boot, as a number that reveals nothing about the machine.
     boot: u64,
 }
 
@@ -32,7 +32,7 @@ impl Clocks {
     pub fn now() -> Self {
         static BOOT: OnceLock<u64> = OnceLock::new();
         let wall = SystemTime::now().duration_since(UNIX_EPOCH);
-        // Every Linux that runs this program has the clock.
+        // Every supported Linux has this clock.
         let since_boot = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from);
         Self {
             wall: wall.map_or(0, millis),
@@ -45,9 +45,9 @@ impl Clocks {
 /// End of a token's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenLife {
-    /// Its date, in milliseconds since the epoch by the clock as it was at the issue.
+    /// The date, in milliseconds since the epoch by the wall clock at the time of issue.
     pub expiration: i64,
-    /// Its time since boot; `None` in tokens of earlier versions.
+    /// The time since boot; `None` in tokens of earlier versions.
     pub boot: Option<BootEnd>,
 }
 
@@ -89,7 +89,7 @@ impl TokenLife {
         }
     }
 
-    /// Time that is left of a life of at most `longest`; zero once it has ended.
+    /// Remaining time of a life of at most `longest`; zero once it has ended.
     pub fn left(self, longest: Duration, now: Clocks) -> Duration {
         let left = match self.boot {
             Some(end) if end.boot == now.boot => end.until.saturating_sub(now.since_boot),
@@ -111,8 +111,7 @@ impl TokenLife {
 /// The number of this boot.
 fn boot() -> u64 {
     let id = std::fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_else(|_| {
-        // Without it, a restart of the process is taken for one of the machine: then the date
-        // decides.
+        // Without the boot ID, a restart of the process looks like a reboot: then the date decides.
         rand::random::<[u8; 16]>().to_vec()
     });
     let digest = Sha256::new()
@@ -133,7 +132,7 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    /// The clock of a day in 2026.
+    /// A date in 2026.
     const NOW: i64 = 1_790_000_000_000;
 
     fn at(boot: u64, wall: i64, minutes: i64) -> Clocks {
@@ -166,7 +165,7 @@ mod tests {
         let left = |wall| minutes(life.left(HOUR, at(2, wall, 1)));
         assert_eq!(left(NOW + 20 * 60_000), 40);
         assert_eq!(left(NOW + 60 * 60_000), 0);
-        // Not set, and behind: nobody knows how long ago the token was issued.
+        // An unset clock that is behind: the age of the token is unknown.
         assert_eq!(left(60_000), 0);
         assert_eq!(left(NOW - 60_000), 0);
         let in_1970 = TokenLife::begin(HOUR, at(1, 60_000, 1));
@@ -196,7 +195,7 @@ mod tests {
         let last = midnight + DAY - 1;
         assert!(life(last, 1444).left(month, at(1, last, 1444)) >= 30 * 24 * HOUR);
         assert_ne!(first, life(midnight + DAY, 1445));
-        // Of 1970; the clock is set a minute later.
+        // In 1970; the clock is set a minute later.
         let early = life(60_000, 1);
         assert!(early.left(month, at(1, NOW, 2)) > 30 * 24 * HOUR);
         assert_eq!(early.left(month, at(1, NOW, 33 * 1440)), Duration::ZERO);

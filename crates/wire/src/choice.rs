@@ -1,4 +1,4 @@
-//! Choices in the settings about how a socket is opened.
+//! Settings for opening a socket.
 
 /// Setting `transport`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

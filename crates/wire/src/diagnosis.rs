@@ -1,4 +1,4 @@
-//! Diagnosis of failed connections to EXP: the cause, and a remedy for a person.
+//! Diagnosis of failed connections to EXP: the cause, and a remedy for people.
 
 use std::error::Error as StdError;
 
@@ -11,8 +11,8 @@ use super::tunnel::challenge;
 use expd_domain::Secret;
 use expd_domain::excerpt::sentence;
 
-/// True where the request certainly never left this host: no connection was made, so sending it
-/// again is harmless.
+/// True if the request certainly never left this host: no connection was made, so sending it again
+/// is safe.
 pub fn never_sent(error: &reqwest::Error) -> bool {
     error.is_connect() || error.is_builder()
 }
@@ -28,20 +28,19 @@ pub enum RouteStep {
     Host,
 }
 
-/// The route from here to an instance's host, as far as it is known, for error messages.
+/// The route from this host to an instance's host, as far as it is known, for error messages.
 #[derive(Clone, Debug)]
 pub struct RouteDescription {
     host: String,
     name: String,
-    /// Without user name and password.
+    /// The proxy without user name and password.
     proxy: Option<String>,
-    /// As it is configured.
+    /// The proxy as configured.
     proxy_setting: Option<Secret>,
 }
 
 impl RouteDescription {
-    /// The route to a host (a base URL), through the configured proxy or the one that the
-    /// environment names for it.
+    /// The route to a host (a base URL), through the configured proxy or the environment's.
     pub fn new(host: &str, proxy: Option<&str>) -> Self {
         let parsed = Url::parse(host).ok();
         let name = parsed.as_ref().and_then(Url::host_str).unwrap_or(host);
@@ -56,7 +55,7 @@ impl RouteDescription {
         }
     }
 
-    /// The host as it is configured.
+    /// The host as configured.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -76,7 +75,7 @@ impl RouteDescription {
 
     fn describe_proxy(&self, remedy: &str) -> String {
         let proxy = self.proxy().unwrap_or_default();
-        format!("the proxy {proxy} on the way to {} {remedy}", self.host)
+        format!("the proxy {proxy} for {} {remedy}", self.host)
     }
 
     /// Diagnoses an error, as [`RouteDescription::describe`] does. A proxy that refused a tunnel is
@@ -92,7 +91,7 @@ impl RouteDescription {
         }
     }
 
-    /// Describes an error: the cause, the host, and what to check. Contains neither tokens nor
+    /// Describes an error: the cause, the host, and the remedy. Contains neither tokens nor
     /// queries.
     pub fn describe(&self, error: &reqwest::Error) -> String {
         self.locate(error).1
@@ -114,8 +113,8 @@ impl RouteDescription {
         }
         let unreached = has(&["dns error", "tcp connect error"]) || error.is_timeout();
         let untunnelled = has(&["tunnel", "proxy"]);
-        // After connecting and before the request comes the TLS handshake, which may break off
-        // without a TLS error.
+        // The TLS handshake comes between connecting and the request, and may break off without a
+        // TLS error.
         let handshake =
             host.starts_with("https:") && error.is_connect() && !unreached && !untunnelled;
         let refusal = tls_error(error);
@@ -130,7 +129,7 @@ impl RouteDescription {
                 )
             } else {
                 format!(
-                    "the proxy {proxy} on the way to {host} cannot be reached ({last}); check the proxy setting, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment"
+                    "the proxy {proxy} for {host} cannot be reached ({last}); check the proxy setting, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment"
                 )
             };
             return (RouteStep::Proxy, text);
@@ -173,7 +172,7 @@ fn from_environment(host: &str) -> Option<String> {
     Some(without_password(&intercept.uri().to_string()))
 }
 
-/// A proxy's URL may hold a password, but never after the last `@`.
+/// A proxy's URL may contain a password, but never after the last `@`.
 fn without_password(proxy: &str) -> String {
     match (proxy.split_once("://"), proxy.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, place))) => format!("{scheme}://{place}"),
@@ -188,7 +187,8 @@ fn wants_authentication(causes: &str) -> bool {
         .any(|word| causes.contains(&format!("proxy {word} required")))
 }
 
-/// All causes in one lowercase text, for a search by words: the HTTP library has no types for them.
+/// All causes in one lowercase text, to be searched for words: the HTTP library has no types for
+/// them.
 fn causes(error: &dyn StdError) -> String {
     let mut text = String::new();
     let mut cause = error.source();
@@ -200,7 +200,8 @@ fn causes(error: &dyn StdError) -> String {
     text
 }
 
-/// The innermost cause, which says most. Never the outermost, which names the URL with its query.
+/// The innermost cause, which is the most specific. Never the outermost, which names the URL with
+/// its query.
 fn last_cause(error: &dyn StdError) -> String {
     let Some(mut innermost) = error.source() else {
         return "no cause is known".to_owned();

@@ -1,4 +1,4 @@
-//! Answers with a content encoding that was not requested.
+//! Responses with a content encoding that was not requested.
 
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 
@@ -8,8 +8,8 @@ use expd_domain::excerpt::excerpt;
 /// 12.5.3).
 pub const IDENTITY: &str = "identity";
 
-/// Error message for an answer with a content encoding; `None` where it is plain. Reading an
-/// encoded body as plain text would yield other text than was sent.
+/// Error message for a response with a content encoding; `None` if it is plain. An encoded body
+/// that is read as plain text would be garbage.
 pub fn unrequested(headers: &HeaderMap) -> Option<String> {
     let codings: Vec<&str> = headers
         .get_all(CONTENT_ENCODING)
@@ -22,7 +22,7 @@ pub fn unrequested(headers: &HeaderMap) -> Option<String> {
         return None;
     }
     Some(format!(
-        "the answer comes encoded ({}), which was not requested; make the server, or the proxy on the way, send it plain",
+        "the response has the content encoding {}, which was not requested; configure the server or the proxy to send it unencoded",
         excerpt(&codings.join(", "))
     ))
 }

@@ -1,11 +1,10 @@
-//! Errors of connecting: trust, names, TCP, proxies and TLS, each with a remedy where there is one.
+//! Connection errors: trust, names, TCP, proxies and TLS, each with a remedy if there is one.
 
 use std::io;
 use std::path::PathBuf;
 
 use super::dns::NameError;
 
-/// Error of connecting to a host, or of setting up TLS for it.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     #[error("cannot read ca_file {}: {source}", path.display())]

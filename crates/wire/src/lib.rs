@@ -1,15 +1,14 @@
-//! Engine.IO and Socket.IO clients towards EXP: generations 3 and 4, over WebSocket and long
-//! polling.
+//! Engine.IO and Socket.IO clients for EXP: generations 3 and 4, over WebSocket and long polling.
 //!
 //! [`socket`] is the live socket. The rest is shared with HTTP calls: dialling ([`tcp`], [`dns`],
-//! [`tunnel`]), TLS ([`trust`], [`tls`]), and the diagnosis of failures ([`diagnosis`]). The crate
-//! depends on the domain alone.
+//! [`tunnel`]), TLS ([`trust`], [`tls`]), and the diagnosis of failures ([`diagnosis`]). Of the
+//! workspace, the crate depends on the domain alone.
 #![forbid(unsafe_code)]
 
 mod choice;
 pub mod diagnosis;
 pub mod dns;
-pub mod encoding;
+mod encoding;
 mod error;
 mod path;
 mod proxy_challenge;

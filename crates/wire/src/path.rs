@@ -1,11 +1,11 @@
-//! The path of a connection: its two ends, and whether the host would still choose it.
+//! The network path of a connection: its two ends, and whether the host would still choose them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::net::TcpStream;
 
-/// The two ends of a TCP connection: to the server, or to the proxy on the way to it.
+/// The two ends of a TCP connection: to the server, or to the proxy in front of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Path {
     local: IpAddr,
@@ -17,7 +17,7 @@ pub struct Path {
 pub struct PathRecord(Arc<Mutex<Option<Path>>>);
 
 impl PathRecord {
-    /// The path that was dialled last, if any was.
+    /// The path that was dialled last, if any.
     #[must_use]
     pub fn get(&self) -> Option<Path> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -29,7 +29,7 @@ impl PathRecord {
             let local = local.ip();
             stream.peer_addr().map(|peer| Path { local, peer })
         });
-        // A connection without ends has broken, which its reader finds out.
+        // A connection without addresses is broken; its reader will notice.
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ends.ok();
     }
 }
@@ -41,9 +41,9 @@ impl Path {
         self.local
     }
 
-    /// True where the path is gone: the host has lost the address, and would reach the peer from
-    /// another one. What is sent on the connection goes nowhere then. False while there is no way
-    /// to the peer at all: the address may come back, and the connection with it.
+    /// True if the path is gone: the host has lost the address, and would reach the peer from
+    /// another one. Packets on the connection go nowhere then. False while there is no route to the
+    /// peer at all: the address may come back, and the connection with it.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         let chosen = source_for(self.peer);
@@ -51,7 +51,7 @@ impl Path {
     }
 }
 
-/// The address from which the host would reach a peer. Connecting a UDP socket looks the route up,
+/// The address from which the host would reach a peer. Connecting a UDP socket looks up the route
 /// and sends nothing.
 fn source_for(peer: SocketAddr) -> Option<IpAddr> {
     let any: IpAddr = match peer {
@@ -63,7 +63,7 @@ fn source_for(peer: SocketAddr) -> Option<IpAddr> {
     Some(socket.local_addr().ok()?.ip())
 }
 
-/// True for an address that the host has. Where the system does not tell, it counts as one.
+/// True if the host has the address, or the system cannot tell.
 fn is_own(address: IpAddr) -> bool {
     match UdpSocket::bind((address, 0)) {
         Ok(_) => true,
@@ -84,10 +84,10 @@ mod tests {
 
     #[test]
     fn a_path_is_gone_with_its_own_address_where_another_leads_there() {
-        // The loopback network reaches itself from any address of its own.
+        // The loopback network reaches itself from any of its addresses.
         assert!(!path("127.0.0.1", "127.0.0.1:9").is_gone());
         assert!(!path("127.0.0.9", "127.0.0.1:9").is_gone());
-        // 192.0.2.0/24 is nobody's.
+        // 192.0.2.0/24 is reserved for documentation.
         assert!(path("192.0.2.1", "127.0.0.1:9").is_gone());
     }
 }

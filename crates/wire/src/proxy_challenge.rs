@@ -1,14 +1,14 @@
-//! Proxies that answer 407: the authentication they want, and a remedy.
+//! Proxies that respond with 407: the authentication schemes they want, and a remedy.
 //!
 //! expd authenticates to proxies with a user name and a password (`Basic`). A proxy that accepts
 //! only `NTLM` or `Negotiate`, as many in Windows domains do, needs an intermediary that speaks it.
 
 use expd_domain::excerpt::excerpt;
 
-/// Bound on the schemes of one answer that are read.
+/// Maximum number of schemes that are read from one response.
 const MAX_SCHEMES: usize = 8;
 
-/// Remedy for a 407 with these `Proxy-Authenticate` fields; without any, the usual one.
+/// Remedy for a 407 with these `Proxy-Authenticate` fields; without any, the general one.
 pub(super) fn remedy<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
     let schemes: Vec<String> = fields
         .into_iter()

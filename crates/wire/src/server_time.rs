@@ -1,15 +1,15 @@
-//! Times in the header fields of an answer.
+//! Times in the header fields of a response.
 
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 
-/// The server's clock (`Date`), to the second.
+/// The server's clock (`Date`), with a resolution of one second.
 pub fn now(headers: &HeaderMap) -> Option<SystemTime> {
     date(headers, &DATE)
 }
 
-/// The wait that the server asks for (`Retry-After`): in seconds, or until a time by its own clock.
+/// The wait that the server requests (`Retry-After`): in seconds, or until a time by its own clock.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {

@@ -1,5 +1,5 @@
-//! TCP to a name with several addresses, which are raced (RFC 8305), so that an address that drops
-//! packets costs only a moment.
+//! TCP to a name with several addresses, which are raced (RFC 8305), so that an unreachable address
+//! costs only a moment.
 
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -14,20 +14,19 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::dns::look_up;
 use super::error::ConnectError;
 
-/// Bound on TCP to one address; long polling needs time as well.
+/// Timeout of TCP to one address; long polling needs time as well.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Head start of an address before the next one is tried beside it: the Connection Attempt Delay
 /// that RFC 8305 recommends.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Bound on the addresses that are tried; a name may have any number.
+/// Maximum number of addresses that are tried; a name may have any number.
 const MAX_ADDRESSES: usize = 16;
 
-/// Bound on the failures that an error lists.
+/// Maximum number of failures that an error lists.
 const MAX_FAILURES_SHOWN: usize = 3;
 
-/// Connects to a host.
 pub(super) async fn connect(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
     let addresses = look_up(host, port)
         .await
@@ -50,12 +49,12 @@ pub(super) async fn connect(host: &str, port: u16) -> Result<TcpStream, ConnectE
             host: host.to_owned(),
             failures: listed(&failures),
         })?;
-    // Without this option pings are delayed; a failure to set it costs no more than that.
+    // Without this option pings are delayed; failing to set it has no other effect.
     stream.set_nodelay(true).ok();
     Ok(stream)
 }
 
-/// The addresses with their families in turn, beginning with the family of the first.
+/// The addresses with alternating families, starting with the family of the first.
 fn interleaved(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (preferred, others): (Vec<_>, Vec<_>) = addresses
@@ -74,8 +73,8 @@ fn interleaved(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
     order
 }
 
-/// Tries one address after the other, the next one when the latest has failed or had its head
-/// start, and returns the first connection. The other attempts are dropped.
+/// Starts an attempt per address: the next one when the latest has failed or had its head start.
+/// Returns the first connection and drops the other attempts.
 async fn race<T, E, F: Future<Output = Result<T, E>>>(
     mut waiting: VecDeque<SocketAddr>,
     attempt: impl Fn(SocketAddr) -> F,
@@ -108,7 +107,7 @@ async fn race<T, E, F: Future<Output = Result<T, E>>>(
     }
 }
 
-/// The failures in one line: the first of them, and the number of the others.
+/// The failures in one line: the first ones, and the number of the others.
 fn listed(failures: &[(SocketAddr, impl Display)]) -> String {
     let shown: Vec<String> = failures
         .iter()

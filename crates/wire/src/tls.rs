@@ -1,11 +1,11 @@
-//! Messages for errors of a connection, certificates above all.
+//! Messages for connection errors, mainly those of certificates.
 
 use std::error::Error;
 
 use super::trust::{remedy, tls_error};
 use expd_domain::excerpt::sentence;
 
-/// Describes an error of TLS, TCP or HTTP, with a remedy for TLS.
+/// Describes an error of TLS, TCP or HTTP, with a remedy for TLS errors.
 pub(super) fn explain(error: &(dyn Error + 'static), host: &str) -> String {
     let chain = chain(error);
     match tls_error(error) {

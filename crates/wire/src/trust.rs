@@ -2,8 +2,8 @@
 //! set of them.
 //!
 //! Sessions, calls and sockets share these configurations for the life of the process, and with
-//! them the system's authorities and the tickets for resuming TLS sessions. TLS is rustls: 1.2 and
-//! 1.3, with ciphers that are safe today.
+//! them the system's authorities and the TLS session tickets. TLS is rustls: 1.2 and 1.3, with
+//! modern cipher suites only.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,13 +20,12 @@ use super::error::ConnectError;
 pub use refusal::{remedy, tls_error};
 use verifier::Verifier;
 
-/// Configurations by the file of authorities, with the contents of the file. As many as the
-/// settings name.
+/// Configurations by CA file, with the file's contents. The settings bound their number.
 type Connectors = BTreeMap<Option<PathBuf>, (Vec<u8>, Arc<ClientConfig>)>;
 
 static CONNECTORS: Mutex<Connectors> = Mutex::new(BTreeMap::new());
 
-/// The system's certificate authorities, and those of a file.
+/// The system's certificate authorities and those of a CA file.
 #[derive(Clone)]
 pub struct Trust {
     file: Option<PathBuf>,
@@ -39,7 +38,7 @@ impl Trust {
     /// Reads `ca_file`.
     ///
     /// # Errors
-    /// The file cannot be read, or holds no certificates.
+    /// The file cannot be read, or contains no certificates.
     pub fn read(ca_file: Option<&Path>) -> Result<Self, ConnectError> {
         let pem = ca_file.map(std::fs::read).transpose();
         Self::parse(ca_file, pem)
@@ -49,7 +48,7 @@ impl Trust {
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub async fn read_async(ca_file: Option<&Path>) -> Result<Self, ConnectError> {
+    pub(crate) async fn read_async(ca_file: Option<&Path>) -> Result<Self, ConnectError> {
         let pem = match ca_file {
             Some(path) => tokio::fs::read(path).await.map(Some),
             None => Ok(None),
@@ -99,7 +98,7 @@ impl Trust {
     /// # Errors
     /// TLS cannot be set up.
     pub fn connector(&self) -> Result<Arc<ClientConfig>, ConnectError> {
-        // The lock is held while one is built: others would build the same.
+        // The lock is held while a configuration is built: other threads would build the same.
         let mut made = CONNECTORS.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((pem, connector)) = made.get(&self.file)
             && *pem == self.pem
@@ -127,7 +126,7 @@ impl Trust {
     ///
     /// # Errors
     /// TLS cannot be set up.
-    pub fn library_connector(&self) -> Result<native_tls::TlsConnector, ConnectError> {
+    pub(crate) fn library_connector(&self) -> Result<native_tls::TlsConnector, ConnectError> {
         let mut builder = native_tls::TlsConnector::builder();
         builder.min_protocol_version(Some(native_tls::Protocol::Tlsv12));
         for authority in &self.authorities {

@@ -1,4 +1,4 @@
-//! Connections to a server through a proxy's tunnel (`CONNECT`), and TLS on them.
+//! Connections to a server through a proxy's tunnel (`CONNECT`), with TLS on top.
 
 use std::io;
 use std::time::Duration;
@@ -17,18 +17,17 @@ use super::tls::explain;
 use super::trust::Trust;
 use expd_domain::excerpt::excerpt;
 
-/// Bound on the head of a proxy's answer, in bytes.
+/// Maximum size of the head of a proxy's response.
 const MAX_HEAD: usize = 16 << 10;
 
-/// Bound on asking a proxy again after a 407, to learn which authentication it wants.
+/// Timeout of asking a proxy again after a 407, to learn which authentication it wants.
 const CHALLENGE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A byte stream, encrypted or not.
 pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// An open connection.
+/// An open connection, encrypted or not.
 pub(super) type Stream = Box<dyn Io>;
 
 /// The configured proxy for a URL, or else the environment's (`HTTPS_PROXY`, `HTTP_PROXY`,
@@ -41,7 +40,7 @@ pub(super) fn proxy_for(url: &str, setting: Option<&str>) -> Option<Intercept> {
     matcher.intercept(&url.parse().ok()?)
 }
 
-/// Encrypts a connection to a host.
+/// Starts TLS to a host.
 pub(super) async fn encrypt(
     stream: Stream,
     host: &str,
@@ -56,7 +55,8 @@ pub(super) async fn encrypt(
     Ok(Box::new(stream))
 }
 
-/// Requests a tunnel to `target` (`host:port`) from a proxy. The path is the one to the proxy.
+/// Requests a tunnel to `target` (`host:port`) from a proxy. The path records the connection to the
+/// proxy.
 pub(super) async fn open(
     proxy: &Intercept,
     target: &str,
@@ -81,8 +81,8 @@ pub(super) async fn open(
     }
 }
 
-/// Asks a proxy which authentication it wants, after the HTTP library was refused with 407: the
-/// library passes on the status alone. `None` where the proxy does not repeat the refusal.
+/// Asks a proxy which authentication it wants, after the HTTP library got a 407: the library
+/// reports the status alone. `None` if the proxy does not repeat the 407.
 pub(super) async fn challenge(url: &str, setting: Option<&str>, trust: &Trust) -> Option<String> {
     let proxy = proxy_for(url, setting)?;
     let uri: Uri = url.parse().ok()?;
@@ -102,7 +102,7 @@ fn display_name(proxy: &Intercept) -> String {
     format!("the proxy {host}:{port}")
 }
 
-/// A proxy's host and port, and whether it is reached by TLS.
+/// A proxy's host and port; the flag is true if it is reached by TLS.
 fn endpoint(proxy: &Intercept) -> (&str, u16, bool) {
     let uri = proxy.uri();
     let secure = uri.scheme_str() == Some("https");
@@ -111,7 +111,7 @@ fn endpoint(proxy: &Intercept) -> (&str, u16, bool) {
     (host, port, secure)
 }
 
-/// Sends `CONNECT` and reads the head of the answer.
+/// Sends `CONNECT` and reads the head of the response.
 async fn request_tunnel(
     proxy: &Intercept,
     target: &str,
@@ -159,7 +159,7 @@ fn status_of(head: &str) -> Option<&str> {
     (code.len() == 3).then_some(code)
 }
 
-/// The values of `Proxy-Authenticate` in an answer's head.
+/// Values of `Proxy-Authenticate` in a response's head.
 fn challenges(head: &str) -> impl Iterator<Item = &str> {
     let fields = head.lines().filter_map(|line| line.split_once(':'));
     fields
@@ -167,7 +167,7 @@ fn challenges(head: &str) -> impl Iterator<Item = &str> {
         .map(|(_, value)| value)
 }
 
-/// Reads the head of an answer and not a byte more: the rest belongs to the tunnel.
+/// Reads the head of a response and not a byte more: the rest belongs to the tunnel.
 async fn head(stream: &mut Stream) -> io::Result<String> {
     let mut head = Vec::with_capacity(256);
     while !head.ends_with(b"\r\n\r\n") {

@@ -1,5 +1,5 @@
 //! The daemon in this process, on an embedded network: a Unix socket for the hostile program, and
-//! loopback TCP for an honest one, which is another user to the daemon.
+//! loopback TCP for an honest one, which the daemon sees as another user.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub struct Daemon {
 }
 
 thread_local! {
-    /// Never dropped: its tasks hold on to what would count as leaks.
+    /// Never dropped: the memory held by its tasks would be reported as leaks.
     static DAEMON: &'static Daemon = Box::leak(Box::new(Daemon::new()));
 }
 
@@ -47,9 +47,9 @@ impl Daemon {
             .expect("no runtime");
         let folder = tempfile::tempdir().expect("no folder");
         let socket = folder.path().join("expd.sock");
-        // This process begins in libFuzzer: nothing has ignored SIGPIPE, as Rust's own start does.
+        // libFuzzer started this process, so SIGPIPE is not ignored as in a Rust program.
         let pipe = runtime.block_on(async { signal(SignalKind::pipe()) });
-        // The handler stays without it.
+        // The handler outlives the stream.
         drop(pipe.expect("no handler for SIGPIPE"));
         let address = runtime.block_on(start(&folder, &socket));
         let daemon = Self {
@@ -80,7 +80,7 @@ impl Daemon {
             .expect("an honest program is not let in")
     }
 
-    /// A new connection that asks for the health and for the identity.
+    /// A new connection that calls for the health and for the identity.
     pub async fn answers_honest_calls(&self) {
         let channel = self.honest().await;
         let health = HealthClient::new(channel.clone())
@@ -102,7 +102,7 @@ fn authorize(mut request: tonic::Request<()>) -> Result<tonic::Request<()>, toni
     Ok(request)
 }
 
-/// Starts network and daemon in the runtime; gives the daemon's TCP address.
+/// Starts network and daemon in the runtime; returns the daemon's TCP address.
 async fn start(folder: &TempDir, socket: &PathBuf) -> SocketAddr {
     let hub = HubSettings {
         listen: (Ipv4Addr::LOCALHOST, 0).into(),
@@ -110,7 +110,7 @@ async fn start(folder: &TempDir, socket: &PathBuf) -> SocketAddr {
             uuid: "screen".to_owned(),
             secret: expd_domain::Secret::new("secret"),
         }],
-        // No run is as long.
+        // Longer than any run.
         token_ttl: Duration::from_secs(86_400 * 30),
         token_key: Some(expd_domain::Secret::new("token key")),
         ..HubSettings::default()

@@ -6,7 +6,7 @@ use prost_types::FileDescriptorSet;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// The most that one connection sends.
+/// Maximum number of bytes that one connection sends.
 const MOST: usize = 256 << 10;
 
 const DATA: u8 = 0;
@@ -23,8 +23,8 @@ const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// Methods that are called: every one of the contract, reflection, and one that is not known. The
-/// corpus names them by their positions, so new ones follow at the end.
+/// Methods that are called: every one of the contract, reflection, and an unknown one. The corpus
+/// refers to them by position, so new ones go at the end.
 const METHODS: [&str; 21] = [
     "/expd.v1.Network/Listen",
     "/expd.v1.Network/OpenListener",
@@ -49,7 +49,7 @@ const METHODS: [&str; 21] = [
     "/expd.v1.Daemon/Reload",
 ];
 
-/// Panics where the contract has a method that [`METHODS`] lacks.
+/// Panics if [`METHODS`] lacks a method of the contract.
 pub fn assert_every_method() {
     let set = FileDescriptorSet::decode(expd_proto::DESCRIPTORS).expect("descriptors");
     for file in &set.file {
@@ -63,13 +63,13 @@ pub fn assert_every_method() {
     }
 }
 
-/// Kinds of a step in the fuzzer's bytes.
+/// Kinds of steps in the fuzzer's bytes.
 enum Step {
-    /// A frame of this type with the payload as it is.
+    /// A frame of this type with the payload unchanged.
     Frame(u8),
-    /// A call's header block, which the payload chooses.
+    /// A call's header block, selected by the payload.
     Call,
-    /// DATA with the payload as one message of gRPC.
+    /// DATA with the payload as one gRPC message.
     Message,
 }
 
@@ -93,8 +93,7 @@ const KINDS: [Step; 16] = [
     Step::Frame(0xfe),
 ];
 
-/// The preface, SETTINGS unless `how` leaves them out, and then either the bytes themselves or
-/// frames.
+/// The preface, SETTINGS unless `how` omits them, and then either the bytes themselves or frames.
 pub fn connection(how: u8, rest: &[u8]) -> Vec<u8> {
     let mut bytes = PREFACE.to_vec();
     if how & 1 == 0 {
@@ -109,7 +108,7 @@ pub fn connection(how: u8, rest: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Each step: kind and repetitions, flags, stream, length, and so much payload.
+/// Each step: kind and repetitions, flags, stream, length, and the payload.
 fn steps(mut rest: &[u8], bytes: &mut Vec<u8>) {
     let mut next_stream = 1;
     while let [kind, flags, stream, length, after @ ..] = rest
@@ -119,7 +118,7 @@ fn steps(mut rest: &[u8], bytes: &mut Vec<u8>) {
         // Floods: up to 512 in a row.
         let repetitions = 1 << (3 * (kind >> 6));
         for _ in 0..repetitions {
-            // A stream of its own, or one by its number.
+            // A new stream, or one by its number.
             let stream = if stream & 0x80 == 0 {
                 u32::from(*stream)
             } else {
@@ -157,7 +156,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8], bytes: &mut Vec<u8>) 
     bytes.extend_from_slice(payload);
 }
 
-/// The header block of a call, in literals that need no table.
+/// The header block of a call, in literals without a table.
 fn block(path: &str) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in [

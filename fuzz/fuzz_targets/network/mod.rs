@@ -1,4 +1,4 @@
-//! A network in this process, without TCP, on a clock that jumps to the next thing that is due.
+//! A network in this process, without TCP, on a clock that jumps to the next timer.
 
 use std::time::Duration;
 
@@ -24,8 +24,7 @@ pub struct Network {
 }
 
 thread_local! {
-    /// Never dropped: the Socket.IO server would keep the sockets that are open then, and they
-    /// would count as leaks.
+    /// Never dropped: the sockets that are open then would be reported as leaks.
     static NETWORK: &'static Network = Box::leak(Box::new(Network::new()));
 }
 
@@ -46,7 +45,7 @@ impl Network {
                 uuid: "screen".to_owned(),
                 secret: Secret::new("secret"),
             }],
-            // The clock jumps by hours; tokens go by the other one.
+            // The clock jumps by hours, but tokens use another clock.
             token_ttl: Duration::from_secs(86_400),
             token_key: Some(Secret::new("token key")),
             operator_key: Some(Secret::new(OPERATOR_KEY)),
@@ -80,20 +79,20 @@ impl Network {
         network
     }
 
-    /// Lets time pass.
+    /// Advances the clock.
     #[allow(dead_code, reason = "one of the targets has no need to")]
     pub fn rest(&self, time: Duration) {
         self.runtime
             .block_on(async { tokio::time::sleep(time).await });
     }
 
-    /// Status and body, where they come in time.
+    /// Status and body, if they arrive in time.
     pub fn ask(
         &self,
         mut request: Request<Body>,
         within: Duration,
     ) -> Option<(StatusCode, String)> {
-        // Nobody comes without one in HTTP/1.1.
+        // HTTP/1.1 requires it.
         let host = HeaderValue::from_static("127.0.0.1");
         request.headers_mut().entry(HOST).or_insert(host);
         let answered = async {

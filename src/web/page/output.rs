@@ -172,10 +172,10 @@ impl Page {
         Ok(())
     }
 
-    /// Requests a confirmation of everything that was written so far.
+    /// Asks the client to confirm what it was given.
     pub(super) fn fence(&mut self) {
         self.next_fence = Instant::now() + FENCE_INTERVAL;
-        let fence = self.task.socket.mark();
+        let fence = self.task.socket.fence();
         self.subscriptions.fence(fence);
     }
 

@@ -43,7 +43,7 @@ def target(address: str) -> str:
         host in ("localhost", "[::1]") or re.fullmatch(r"127(\.\d{1,3}){3}", host)
     ):
         raise RuntimeError(
-            f"{address} is no loopback address of a daemon, and its token goes to no other; "
+            f"{address} is not a loopback address, and the token is sent to no other; "
             "write it as in http://127.0.0.1:9100"
         )
     return place

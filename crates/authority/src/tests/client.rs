@@ -1,4 +1,4 @@
-//! A client's bytes, and the result of their rewriting, parsed.
+//! Bytes that a client sends, and the parsed result of rewriting them.
 
 use std::collections::VecDeque;
 
@@ -150,7 +150,7 @@ fn integer(value: usize, prefix: u32, flags: u8, block: &mut Vec<u8>) {
     block.push(low_byte(rest));
 }
 
-/// Feeds input in pieces of at most so many bytes, as a reader does.
+/// Feeds input in pieces of at most this many bytes, as a reader does.
 pub(super) fn feed(rewriter: &mut Rewriter, sent: &[u8], piece: usize) -> Vec<u8> {
     let mut seen = Vec::new();
     for mut piece in sent.chunks(piece) {

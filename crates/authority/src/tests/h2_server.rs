@@ -72,7 +72,7 @@ async fn first_call(sent: &[u8], reader: Reader) -> Result<Call, String> {
             None => Err("the connection ended".to_owned()),
         }
     };
-    // h2 never yields a request that it resets, but the call that follows.
+    // h2 never returns a request that it resets, but the one after it.
     in_time("a call, or the reason why there is none", serve).await
 }
 

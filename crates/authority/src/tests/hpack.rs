@@ -96,13 +96,13 @@ fn the_table_takes_what_fits_and_forgets_the_oldest() {
         ["e: f", "c: d"]
     );
     assert_eq!(decoder.decode(&[0xc0]), Err(HpackError::Index(64)));
-    // A field that is larger than the table empties it, and is decoded all the same.
+    // A field larger than the table empties it, and is decoded nevertheless.
     let mut large = vec![0x40, 1, b'x', 80];
     large.extend([b'y'; 80]);
     assert_eq!(decoder.decode(&large).unwrap().len(), 1);
     assert_eq!(decoder.decode(&[0xbe]), Err(HpackError::Index(62)));
     assert_eq!(decoder.table.size, 0);
-    // A name from the table, which its own field evicts.
+    // A name from the table, whose entry the new field evicts.
     decoder.decode(&hex("4001610162")).unwrap();
     let mut again = vec![0x7e, 60];
     again.extend([b'z'; 60]);

@@ -96,8 +96,8 @@ fn values(count: usize) -> proto::payload::Form {
     })
 }
 
-/// Sends frames over and over, on connections with so many open streams, anew whenever one is
-/// closed.
+/// Sends frames repeatedly, on connections with this many open streams, and reconnects whenever one
+/// is closed.
 async fn frames(socket: PathBuf, streams: u32, flood: fn(u32) -> Vec<u8>) {
     loop {
         let Ok(stream) = try_connect_as(&socket, ATTACKER).await else {
@@ -144,7 +144,7 @@ async fn come_and_go(socket: PathBuf) {
         tasks.spawn(async move {
             loop {
                 if let Ok(mut stream) = try_connect_as(&socket, ATTACKER).await {
-                    // It may be closed by then.
+                    // The daemon may have closed it by then.
                     stream.write_all(PREFACE).await.ok();
                 }
             }
@@ -153,8 +153,8 @@ async fn come_and_go(socket: PathBuf) {
     tasks.join_next().await;
 }
 
-/// Sends one message on each of many connections, over and over; the last part of it not, where it
-/// is to stay half sent.
+/// Sends one message on each of many connections, repeatedly; with `half`, the last part is
+/// withheld.
 async fn messages(socket: PathBuf, uid: u32, form: proto::payload::Form, half: bool) {
     let mut message = framed(&broadcast(form));
     if half {
@@ -165,7 +165,7 @@ async fn messages(socket: PathBuf, uid: u32, form: proto::payload::Form, half: b
         let (socket, message) = (socket.clone(), message.clone());
         tasks.spawn(async move {
             loop {
-                // Until it is refused, or held for long.
+                // Until the daemon refuses it, or has held it for long.
                 timeout(
                     Duration::from_secs(3),
                     send(&socket, uid, message.clone(), half),
@@ -200,7 +200,7 @@ async fn send(socket: &std::path::Path, uid: u32, mut message: Bytes, half: bool
     Some(())
 }
 
-/// An app at its limit: broadcasts without a pause, most of which its rate refuses.
+/// An app at its limit: broadcasts without a pause, most of which the rate limit refuses.
 async fn beyond_the_rate(socket: PathBuf) {
     let mut tasks = JoinSet::new();
     for _ in 0..8 {
@@ -251,7 +251,7 @@ async fn listeners(socket: PathBuf) {
     }
 }
 
-/// Asks for large answers behind a window of zero.
+/// Requests large responses behind a window of zero.
 async fn unread(socket: PathBuf) {
     let mut requests = Vec::new();
     loop {

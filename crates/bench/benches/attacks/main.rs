@@ -1,10 +1,10 @@
-//! Effect of an attack on others: while one user attacks the daemon, another asks for its identity
-//! and hears broadcasts, and the latencies of both are recorded, with the growth of the daemon's
+//! Effect of an attack on others: while one user attacks the daemon, another calls for its identity
+//! and receives broadcasts. The latencies of both are recorded, with the growth of the daemon's
 //! memory.
 //!
-//! `cargo bench -p expd-bench --bench attacks` runs every attack for some seconds, beside a calm
-//! run, and prints the table of `docs/attacks.md`; `-- NAME ...` runs those alone, for `SECONDS`
-//! each (10). It needs root, which may connect as any user. `EXPD_BINARY` names the daemon to
+//! `cargo bench -p expd-bench --bench attacks` runs every attack for some seconds, beside a run
+//! without one, and prints the table of `docs/attacks.md`; `-- NAME ...` runs only those, for
+//! `SECONDS` each (10). It needs root, to connect as any user. `EXPD_BINARY` names the daemon to
 //! attack; otherwise it is built with the profile of the benchmark itself.
 #![allow(
     clippy::unwrap_used,
@@ -42,7 +42,7 @@ struct Row {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    // `cargo test --all-targets` starts every benchmark, too.
+    // `cargo test --all-targets` runs every benchmark, too.
     if !arguments.iter().any(|argument| argument == "--bench") {
         return;
     }
@@ -79,7 +79,7 @@ async fn measure(attack: &'static attack::Attack, time: Duration) -> Row {
     let victim = Victim::start(&daemon, PERIOD).await;
     let before = daemon.memory();
     let stop = CancellationToken::new();
-    // The attacker has a thread of its own, as a program of its own would.
+    // The attacker has its own thread, as it would have its own process.
     let attacking = {
         let (socket, stop) = (daemon.socket(), stop.clone());
         std::thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! A program on the contract's generated client and tonic alone.
+//! A program on the contract's generated client and tonic only.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ impl Bare {
             let path = path.clone();
             async move { UnixStream::connect(path).await.map(TokioIo::new) }
         });
-        // The authority; HTTP/2 servers refuse a socket's path there.
+        // Used as the authority: HTTP/2 servers refuse a socket's path there.
         let channel = Endpoint::from_static("http://localhost");
         let channel = channel.connect_with_connector(connector).await.unwrap();
         Self {
@@ -82,7 +82,7 @@ impl Bare {
 }
 
 impl BareListener {
-    pub async fn hear(mut self, meter: &mut Meter) {
+    pub async fn receive(mut self, meter: &mut Meter) {
         loop {
             let Some(Event::Broadcast(broadcast)) = next(&mut self.events).await else {
                 panic!("a gap");

@@ -1,4 +1,4 @@
-//! The same program on the library, as its README has it.
+//! The same program on the library, as in its README.
 
 use std::path::Path;
 use std::time::Duration;
@@ -43,7 +43,7 @@ impl Library {
 }
 
 impl LibraryListener {
-    pub async fn hear(mut self, meter: &mut Meter) {
+    pub async fn receive(mut self, meter: &mut Meter) {
         loop {
             let received = self.listener.next().await.unwrap();
             let Some(Received::Broadcast(broadcast)) = received else {

@@ -3,7 +3,7 @@
 //! - `cargo bench -p expd-bench --bench client` takes two minutes;
 //! - `cargo bench -p expd-bench --bench client -- ROUNDS` measures so many rounds (7).
 //!
-//! Each figure comes from a process of its own; library and bare client take turns, and the median
+//! Each value comes from a process of its own; library and bare client take turns, and the median
 //! of the rounds counts. CPU is that of the whole process. It prints a table, writes it as JSON to
 //! `target/client/`, and fails where a ratio is above its bound. `EXPD_BINARY` names the daemon;
 //! otherwise it is built with the profile of the benchmark itself.
@@ -18,22 +18,22 @@
 )]
 
 mod bare;
-mod figures;
 mod library;
 mod program;
+mod results;
 mod sender;
 
 use std::path::Path;
 
 use expd_bench::process::Process;
 use expd_bench::{program as daemon_program, target};
-use figures::{Figure, Measured};
 use program::{Kind, Task};
+use results::{Comparison, Measured};
 
-/// Rounds where the command line names none.
+/// Default number of rounds.
 const ROUNDS: usize = 7;
 
-/// Events that the daemon keeps for a listener that begins late; all of a backlog.
+/// Events that the daemon keeps for a listener that starts late: all of a backlog.
 const LOG: &str = "log_events = 20000\nlog_bytes = \"32MiB\"\nlog_age = \"10m\"";
 
 fn main() {
@@ -47,7 +47,7 @@ fn main() {
         ["send", socket, channel, task] => {
             block_on(sender::run(Path::new(socket), channel, Task::parse(task)));
         }
-        // `cargo test --all-targets` starts every benchmark, too.
+        // `cargo test --all-targets` runs every benchmark, too.
         _ if !words.contains(&"--bench") => {}
         _ => measure(words.iter().find_map(|word| word.parse().ok())),
     }
@@ -64,7 +64,7 @@ fn measure(rounds: Option<usize>) {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("socket");
     let _daemon = daemon(folder.path(), &socket);
-    let mut figures = Vec::new();
+    let mut comparisons = Vec::new();
     for task in [Task::Call, Task::Heard, Task::Backlog] {
         let (mut bare, mut library) = (Vec::new(), Vec::new());
         for round in 0..rounds.unwrap_or(ROUNDS) {
@@ -77,21 +77,24 @@ fn measure(rounds: Option<usize>) {
                 measured.push(once(kind, task, &socket, &channel));
             }
         }
-        let measured = Figure::of(task, &bare, &library);
-        for figure in &measured {
-            println!("{figure}");
+        let measured = Comparison::of(task, &bare, &library);
+        for comparison in &measured {
+            println!("{comparison}");
         }
-        figures.extend(measured);
+        comparisons.extend(measured);
     }
     let out = target().join("client");
     std::fs::create_dir_all(&out).unwrap();
-    let text = serde_json::to_string_pretty(&figures).unwrap();
+    let text = serde_json::to_string_pretty(&comparisons).unwrap();
     std::fs::write(out.join("client.json"), text).unwrap();
-    let above = figures.iter().filter(|figure| !figure.is_within()).count();
-    assert_eq!(above, 0, "{above} ratios are above their bound");
+    let above = comparisons
+        .iter()
+        .filter(|comparison| !comparison.is_within())
+        .count();
+    assert_eq!(above, 0, "{above} comparisons are above their bound");
 }
 
-/// Runs one program, and what sends to it.
+/// Runs one program, and its sender.
 fn once(kind: Kind, task: Task, socket: &Path, channel: &str) -> Measured {
     let (kind, word) = (kind.to_string(), task.to_string());
     let at = socket.to_str().unwrap();
@@ -112,7 +115,7 @@ fn parsed(line: &str) -> Measured {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
 }
 
-/// A daemon with a network of its own, whose log holds a backlog.
+/// A daemon with its own network, whose log holds a backlog.
 fn daemon(folder: &Path, socket: &Path) -> Process {
     let settings = format!(
         r#"

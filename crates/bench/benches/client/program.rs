@@ -1,4 +1,4 @@
-//! A program that is measured: it hears or calls, by the library or by tonic alone.
+//! A measured program: it receives or sends broadcasts, through the library or tonic only.
 
 use std::fmt;
 use std::io::BufRead as _;
@@ -9,31 +9,29 @@ use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use crate::bare::Bare;
-use crate::figures::Measured;
 use crate::library::Library;
+use crate::results::Measured;
 
-/// Events and calls before the measurement begins.
+/// Events and calls before the measurement starts.
 pub const WARM_UP: usize = 200;
 
-/// Events of a second at a kiosk's busiest moments.
+/// Events per second at a kiosk's busiest moments.
 pub const RATE: u32 = 400;
 
-/// The client of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Bare,
     Library,
 }
 
-/// The task of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Task {
     /// Broadcasts, without a wait for responses.
     Call,
-    /// Hears broadcasts as they come, [`RATE`] a second.
+    /// Receives broadcasts as they arrive, [`RATE`] a second.
     Heard,
-    /// Hears broadcasts that wait in the daemon's log, as fast as they come.
+    /// Receives broadcasts that wait in the daemon's log, as fast as possible.
     Backlog,
 }
 
@@ -81,7 +79,7 @@ impl Task {
         }
     }
 
-    /// Number of events or calls, with those of the warm-up.
+    /// Number of events or calls, including the warm-up.
     pub fn count(self) -> usize {
         WARM_UP
             + match self {
@@ -103,7 +101,7 @@ impl fmt::Display for Task {
 }
 
 impl Order {
-    /// An order of now, of some 200 bytes.
+    /// An order with the current time, about 200 bytes long.
     pub fn now() -> Self {
         Self {
             at: nanoseconds(),
@@ -121,7 +119,7 @@ impl Meter {
         }
     }
 
-    /// Takes the latency of an event or a call that began at `at`; false after the last one.
+    /// Records the latency of an event or a call that started at `at`; false after the last one.
     pub fn take(&mut self, at: u64) -> bool {
         self.latencies.push(nanoseconds().saturating_sub(at));
         if self.latencies.len() == WARM_UP {
@@ -150,7 +148,7 @@ pub async fn run(kind: Kind, task: Task, socket: &Path, channel: &str) {
         (Kind::Bare, _) => {
             let listener = Bare::connect(socket).await.listen(channel).await;
             ready(task);
-            listener.hear(&mut meter).await;
+            listener.receive(&mut meter).await;
         }
         (Kind::Library, Task::Call) => {
             let library = Library::start(socket).await;
@@ -159,13 +157,13 @@ pub async fn run(kind: Kind, task: Task, socket: &Path, channel: &str) {
         (Kind::Library, _) => {
             let listener = Library::start(socket).await.listen(channel).await;
             ready(task);
-            listener.hear(&mut meter).await;
+            listener.receive(&mut meter).await;
         }
     }
     println!("{}", serde_json::to_string(&meter.result()).unwrap());
 }
 
-/// Lets the sender begin; a backlog is sent whole before this process goes on.
+/// Lets the sender start; a backlog is sent completely before this process continues.
 fn ready(task: Task) {
     println!("ready");
     if task == Task::Backlog {

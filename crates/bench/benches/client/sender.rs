@@ -1,4 +1,4 @@
-//! Sender of the broadcasts that are heard, in a process of its own.
+//! Sender of the broadcasts, in a separate process.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,13 +9,13 @@ use tokio::time::{interval, sleep};
 use crate::bare::Bare;
 use crate::program::{Order, RATE, Task};
 
-/// Broadcasts of a backlog that are under way at a time.
+/// Maximum number of concurrent broadcasts of a backlog.
 const AT_ONCE: usize = 16;
 
-/// Longest wait for a daemon that starts.
+/// Timeout of the daemon's start.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Sends, and says when everything is sent.
+/// Sends, and reports when everything is sent.
 pub async fn run(socket: &Path, channel: &str, task: Task) {
     let mut bare = Bare::connect(socket).await;
     if task == Task::Heard {
@@ -29,7 +29,7 @@ pub async fn run(socket: &Path, channel: &str, task: Task) {
         for n in 0..AT_ONCE {
             let mut bare = Bare::connect(socket).await;
             let channel = channel.to_owned();
-            // The first ones take what does not divide evenly.
+            // The first tasks take the remainder.
             let count = task.count() / AT_ONCE + usize::from(n < task.count() % AT_ONCE);
             senders.spawn(async move {
                 for _ in 0..count {
@@ -46,7 +46,7 @@ pub async fn run(socket: &Path, channel: &str, task: Task) {
     std::future::pending::<()>().await;
 }
 
-/// Waits until the daemon at a socket takes broadcasts.
+/// Waits until the daemon at a socket accepts broadcasts.
 pub async fn await_network(socket: &Path) {
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -1,5 +1,5 @@
-//! Cost of a broadcast through the daemon against one sent to the network directly, and of two
-//! thousand at a time.
+//! Cost of a broadcast through the daemon compared with one sent to the network directly, and of
+//! two thousand concurrent ones.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -16,10 +16,10 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Calls, one after the other, each way; in turns of ten.
+/// Sequential calls over each route, alternating every ten.
 const CALLS: usize = 2_000;
 
-/// Calls at a time.
+/// Concurrent calls.
 const AT_ONCE: usize = 2_000;
 
 /// Rounds of `AT_ONCE` calls: a leak would grow with each.
@@ -28,23 +28,23 @@ const ROUNDS: usize = 20;
 /// Latencies, failures, throughput and memory.
 #[derive(Clone, Debug, Serialize)]
 pub struct Calls {
-    /// Microseconds of half of the calls, to the network directly.
+    /// Median in microseconds, to the network directly.
     pub direct_p50: f64,
     /// Through the daemon.
     pub daemon_p50: f64,
-    /// The same, of 99 in 100.
+    /// The 99th percentile, to the network directly.
     pub direct_p99: f64,
     /// Through the daemon.
     pub daemon_p99: f64,
-    /// Of those sent at once.
+    /// Failed concurrent calls.
     pub failures: usize,
-    /// Those sent at once, a second.
+    /// Concurrent calls per second.
     pub rate: f64,
-    /// The daemon's resident memory in KiB after each round of those sent at once.
+    /// The daemon's resident memory in KiB after each round of concurrent calls.
     pub rss: Vec<u64>,
 }
 
-/// The network of this part, in a process of its own: the embedded one, over real HTTP.
+/// The network of this part, in a separate process: the embedded one, over real HTTP.
 pub async fn hub() {
     let settings = HubSettings {
         listen: ([127, 0, 0, 1], 0).into(),
@@ -59,7 +59,6 @@ pub async fn hub() {
     hub.serve(CancellationToken::new()).await.unwrap();
 }
 
-/// Measures.
 pub async fn measure(binary: &Path) -> Calls {
     let folder = tempfile::tempdir().unwrap();
     let mut hub = Process::role(&["hub"]);
@@ -138,8 +137,8 @@ pub async fn measure(binary: &Path) -> Calls {
     }
 }
 
-/// In words.
-pub fn words(calls: &Calls) -> String {
+/// The results as text.
+pub fn describe(calls: &Calls) -> String {
     let mut text = "\nBroadcast calls\n".to_owned();
     let Calls {
         direct_p50,
@@ -150,23 +149,26 @@ pub fn words(calls: &Calls) -> String {
         rate,
         rss,
     } = calls;
-    let _ = writeln!(
+    writeln!(
         text,
         "  directly            p50 {direct_p50:>6.0} µs   p99 {direct_p99:>6.0} µs"
-    );
-    let _ = writeln!(
+    )
+    .ok();
+    writeln!(
         text,
         "  through expd        p50 {daemon_p50:>6.0} µs   p99 {daemon_p99:>6.0} µs"
-    );
-    let _ = writeln!(
+    )
+    .ok();
+    writeln!(
         text,
         "  added               p50 {:>6.0} µs   (goal: at most 300)",
         daemon_p50 - direct_p50
-    );
-    let _ = writeln!(
+    )
+    .ok();
+    writeln!(
         text,
         "  {AT_ONCE} at a time, {ROUNDS} times: {failures} failures, {rate:.0} a second, RSS after each {rss:?} KiB"
-    );
+    ).ok();
     text
 }
 

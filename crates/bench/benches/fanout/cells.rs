@@ -1,5 +1,5 @@
-//! The measurements: every system under every load, repeated so that the spread shows, in turns so
-//! that a busy moment of the machine hits all of them.
+//! The measurements: every system under every load, repeated to show the spread, alternating so
+//! that a busy moment of the machine affects all of them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,16 +10,16 @@ use serde::Serialize;
 
 use super::run::{Sample, System, run};
 
-/// Every load is run so often.
+/// Number of runs of each load.
 const RUNS: usize = 3;
 
-/// No further load is begun after this, so that the whole ends within ten minutes.
+/// No further load is started after this, so that the whole ends within ten minutes.
 const ENOUGH: Duration = Duration::from_secs(480);
 
-/// More than this a second is not asked of a machine: streams × rate × size.
+/// Loads above this many bytes per second are skipped: streams × rate × size.
 const MOST_BYTES: f64 = 400e6;
 
-/// One load, and what each system made of it.
+/// One load, and the samples of each system.
 #[derive(Clone, Debug, Serialize)]
 pub struct Cell {
     /// The load.
@@ -29,30 +29,30 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// The middle one, the smallest and the largest of a figure over a system's runs.
+    /// Median, minimum and maximum of a value over a system's runs.
     pub fn spread(
         &self,
         system: System,
-        figure: impl Fn(&Sample) -> f64,
+        value_in: impl Fn(&Sample) -> f64,
     ) -> Option<(f64, f64, f64)> {
-        let mut all: Vec<f64> = self.samples.get(&system)?.iter().map(figure).collect();
+        let mut all: Vec<f64> = self.samples.get(&system)?.iter().map(value_in).collect();
         all.sort_by(f64::total_cmp);
         Some((all[all.len() / 2], all[0], *all.last()?))
     }
 
-    /// The middle one alone.
-    pub fn median(&self, system: System, figure: impl Fn(&Sample) -> f64) -> Option<f64> {
-        self.spread(system, figure).map(|(median, ..)| median)
+    /// Median of a value over a system's runs.
+    pub fn median(&self, system: System, value_in: impl Fn(&Sample) -> f64) -> Option<f64> {
+        self.spread(system, value_in).map(|(median, ..)| median)
     }
 
-    /// Ratio of a figure's medians, one system's to another's.
+    /// Ratio of a value's medians, of one system to another.
     pub fn ratio(
         &self,
         of: System,
         to: System,
-        figure: impl Fn(&Sample) -> f64 + Copy,
+        value_in: impl Fn(&Sample) -> f64 + Copy,
     ) -> Option<f64> {
-        Some(self.median(of, figure)? / self.median(to, figure)?)
+        Some(self.median(of, value_in)? / self.median(to, value_in)?)
     }
 }
 
@@ -63,7 +63,7 @@ pub fn loads(quick: bool) -> Vec<Load> {
         seconds: match rate {
             None => 0.7,
             Some(rate) if rate < 50 => 2.0,
-            // Enough of them that the hundredth part is no accident.
+            // Enough of them for a meaningful 99th percentile.
             Some(500) if streams == 10 => {
                 if quick {
                     1.8
@@ -93,7 +93,7 @@ pub fn loads(quick: bool) -> Vec<Load> {
     for rate in [500, 50, 5] {
         for streams in [1, 10, 100, 1_000] {
             for size in [200, 2_000, 100_000] {
-                // The larger sizes at one pace: what they add is the same at the others.
+                // The larger sizes at one rate only: what they add is the same at the others.
                 if size == 200 || rate == 50 {
                     loads.push(load(Some(rate), streams, size));
                 }
@@ -107,7 +107,7 @@ pub fn loads(quick: bool) -> Vec<Load> {
     loads
 }
 
-/// Returns true for a system that is measured only where messages go one way to one program.
+/// True for a system that is measured only with a single receiver.
 fn is_for_one(system: System) -> bool {
     match system {
         #[cfg(feature = "rust-socketio")]
@@ -117,7 +117,7 @@ fn is_for_one(system: System) -> bool {
     }
 }
 
-/// Runs them.
+/// Runs the loads.
 pub fn measure(loads: Vec<Load>, binary: &Path, mut done: impl FnMut(&Cell)) -> Vec<Cell> {
     let systems = [
         System::Plain,

@@ -1,4 +1,4 @@
-//! A socket of the network itself, as a program without the daemon would have it.
+//! A socket of the network itself, as a program without the daemon would use it.
 
 #[cfg(feature = "rust-socketio")]
 use std::sync::{Arc, Mutex};
@@ -21,7 +21,7 @@ use serde_json::Value;
 #[cfg(feature = "rust-socketio")]
 use tokio::sync::Notify;
 
-/// On the wire that the daemon has, the fastest there is.
+/// On the daemon's own wire, the fastest there is.
 pub async fn own(port: u16, mut account: Account) -> Account {
     let endpoint = Endpoint {
         path: PathRecord::default(),
@@ -70,8 +70,8 @@ pub async fn own(port: u16, mut account: Account) -> Account {
 }
 
 #[cfg(feature = "rust-socketio")]
-/// With the Socket.IO library of Rust, as a program that needs one channel would be written: a
-/// callback for each broadcast.
+/// With the Socket.IO library of Rust, as in a program that needs one channel: a callback for each
+/// broadcast.
 pub async fn library(port: u16, account: Account) -> Account {
     let account = Arc::new(Mutex::new(Some(account)));
     let over = Arc::new(Notify::new());

@@ -50,15 +50,15 @@ fn main() {
         ["relay", port] => relay::run(port.parse().unwrap()),
         ["hub"] => block_on(calls::hub()),
         ["daemon", folder, port] => {
-            // On what the program itself runs on.
+            // On the program's own runtime.
             let runtime = expd::daemon::runtime().unwrap();
             runtime.block_on(servers::daemon(Path::new(folder), port.parse().unwrap()));
         }
         ["plain", folder] => block_on(servers::plain(Path::new(folder))),
-        ["subscribers", folder, load, door, credit] => {
+        ["subscribers", folder, load, source, credit] => {
             let load = serde_json::from_str(load).unwrap();
-            let door = serde_json::from_str(door).unwrap();
-            block_on(subscribers::run(Path::new(folder), load, door, credit));
+            let source = serde_json::from_str(source).unwrap();
+            block_on(subscribers::run(Path::new(folder), load, source, credit));
         }
         ["listeners", folder, count] => {
             block_on(subscribers::listeners(
@@ -66,7 +66,7 @@ fn main() {
                 count.parse().unwrap(),
             ));
         }
-        // `cargo test --all-targets` starts every benchmark, too.
+        // `cargo test --all-targets` runs every benchmark, too.
         _ if !words.contains(&"--bench") => {}
         _ => measure(&words),
     }
@@ -88,14 +88,14 @@ fn measure(words: &[&str]) {
     };
     if words.contains(&"scale") {
         let curves = scale::measure(&binary);
-        print!("{}", scale::words(&curves));
+        print!("{}", scale::describe(&curves));
         write(&out, "scale.json", &curves);
         scale::draw(&curves, &plots);
         return;
     }
     if words.contains(&"calls") {
         let calls = block_on(calls::measure(&binary));
-        print!("{}", calls::words(&calls));
+        print!("{}", calls::describe(&calls));
         write(&out, "calls.json", &calls);
         return;
     }
@@ -104,7 +104,7 @@ fn measure(words: &[&str]) {
         print!("{}", report::table(cell));
     });
     let calls = block_on(calls::measure(&binary));
-    print!("{}{}", calls::words(&calls), report::summary(&cells));
+    print!("{}{}", calls::describe(&calls), report::summary(&cells));
     write(&out, "fanout.json", &cells);
     write(&out, "calls.json", &calls);
     if !quick {

@@ -1,11 +1,11 @@
-//! A process between the network and a socket that does nothing but hand on what comes: what any
-//! process in between costs.
+//! A process between the network and a socket that only forwards bytes: the cost of any process in
+//! between.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
-/// Tells its port, and hands on for the first who comes.
+/// Prints its port, and forwards for the first client.
 pub fn run(port: u16) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     println!("{}", listener.local_addr().unwrap().port());

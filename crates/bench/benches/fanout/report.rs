@@ -19,8 +19,8 @@ const SYSTEMS: &[(System, &str)] = &[
     (System::Relay, "direct by a relay"),
 ];
 
-/// A load in words.
-pub fn words(load: &Load) -> String {
+/// A load as text.
+pub fn describe(load: &Load) -> String {
     let pace = match load.rate {
         Some(rate) => format!("{rate} a second"),
         None => "full speed".to_owned(),
@@ -28,10 +28,10 @@ pub fn words(load: &Load) -> String {
     format!("{} B to {} streams, {pace}", load.size, load.streams)
 }
 
-/// A printed figure: its name, the system that it is compared with, and its value in a sample.
-type Figure = (&'static str, System, fn(&Sample) -> f64);
+/// A printed value: its name, the system that it is compared with, and its value in a sample.
+type Value = (&'static str, System, fn(&Sample) -> f64);
 
-const FIGURES: [Figure; 10] = [
+const VALUES: [Value; 10] = [
     ("deliveries a second", System::Plain, |s| s.rate),
     ("CPU s per million", System::Plain, cpu),
     ("sleeps per message", System::Plain, |s| s.sleeps),
@@ -52,54 +52,54 @@ fn cpu(sample: &Sample) -> f64 {
     sample.cpu.unwrap_or(f64::NAN)
 }
 
-/// As wide as the longest of what [`told`] tells.
+/// Width of the longest text of [`formatted`].
 const COLUMN: usize = 29;
 
-/// A cell as a table: a row for each figure, with its median, its spread, and its ratio to what it
-/// is held against.
+/// A cell as a table: a row for each value, with its median, its spread, and its ratio to the
+/// system it is compared with.
 pub fn table(cell: &Cell) -> String {
     let there: Vec<_> = SYSTEMS
         .iter()
         .filter(|(system, _)| cell.samples.contains_key(system))
         .collect();
-    let mut text = format!("\n{}\n  {:<22}", words(&cell.load), "");
+    let mut text = format!("\n{}\n  {:<22}", describe(&cell.load), "");
     for (_, name) in &there {
-        let _ = write!(text, " {name:>COLUMN$}");
+        write!(text, " {name:>COLUMN$}").ok();
     }
     text.push('\n');
-    for (name, against, figure) in FIGURES {
-        let _ = write!(text, "  {name:<22}");
+    for (name, against, value_in) in VALUES {
+        write!(text, "  {name:<22}").ok();
         for (system, _) in &there {
-            let told = told(cell, *system, against, figure);
-            let _ = write!(text, " {:>COLUMN$}", told.as_deref().unwrap_or("-"));
+            let value = formatted(cell, *system, against, value_in);
+            write!(text, " {:>COLUMN$}", value.as_deref().unwrap_or("-")).ok();
         }
         text.push('\n');
     }
     let gaps = of_all(cell, |s| s.gaps);
     if gaps > 0 {
-        let _ = writeln!(text, "  {gaps} gaps were told");
+        writeln!(text, "  {gaps} gaps were reported").ok();
     }
     text
 }
 
-/// As in `131 (129–140) ×1.05`; none where it is not measured.
-fn told(
+/// A value as `131 (129–140) ×1.05`; empty if it is not measured.
+fn formatted(
     cell: &Cell,
     system: System,
     against: System,
-    figure: fn(&Sample) -> f64,
+    value_in: fn(&Sample) -> f64,
 ) -> Option<String> {
-    let (median, least, most) = cell.spread(system, figure)?;
+    let (median, least, most) = cell.spread(system, value_in)?;
     let mut text = format!("{} ({}–{})", few(median), few(least), few(most));
-    if let Some(ratio) = cell.ratio(system, against, figure)
+    if let Some(ratio) = cell.ratio(system, against, value_in)
         && ratio.is_finite()
     {
-        let _ = write!(text, " ×{ratio:.2}");
+        write!(text, " ×{ratio:.2}").ok();
     }
     median.is_finite().then_some(text)
 }
 
-/// A number in a few letters.
+/// A number, rounded to few digits.
 fn few(number: f64) -> String {
     match number.abs() {
         1e6.. => format!("{:.2}M", number / 1e6),
@@ -110,11 +110,12 @@ fn few(number: f64) -> String {
     }
 }
 
-fn of_all(cell: &Cell, figure: impl Fn(&Sample) -> u64) -> u64 {
-    cell.samples.values().flatten().map(figure).sum()
+fn of_all(cell: &Cell, value_in: impl Fn(&Sample) -> u64) -> u64 {
+    cell.samples.values().flatten().map(value_in).sum()
 }
 
-/// One message's way to one program without expd, and what the whole path may be to it.
+/// Delivery of one message to one program without expd, and the bound of the whole path relative to
+/// it.
 const ONE: &[(System, &str, &str)] = &[
     #[cfg(feature = "rust-socketio")]
     (System::Library, "with the library", "at most 1.3"),
@@ -132,7 +133,7 @@ pub fn summary(cells: &[Cell]) -> String {
     let mut text = "\nIn short (ratios of medians)\n".to_owned();
     let mut line = |what: &str, value: Option<f64>, goal: &str| {
         if let Some(value) = value {
-            let _ = writeln!(text, "  {what:<76} {value:>6.2}   (goal: {goal})");
+            writeln!(text, "  {what:<76} {value:>6.2}   (goal: {goal})").ok();
         }
     };
     if let Some(cell) = find(None, 100) {
@@ -208,7 +209,7 @@ pub fn summary(cells: &[Cell]) -> String {
     text
 }
 
-/// Its file, its title, what is on it, and the figure drawn.
+/// A plot's file, title, cells, and the value drawn.
 type Plot<'a> = (&'a str, &'a str, Vec<&'a Cell>, fn(&Sample) -> f64);
 
 /// Draws deliveries a second and CPU per delivery over the number of streams, at full speed and
@@ -243,10 +244,10 @@ pub fn draw(cells: &[Cell], folder: &Path) {
             |s| s.p50,
         ),
     ];
-    for (file, title, cells, figure) in plots {
+    for (file, title, cells, value_in) in plots {
         let lines = SYSTEMS.iter().map(|&(system, name)| {
             let points = cells.iter().filter_map(|cell| {
-                let median = cell.median(system, figure)?;
+                let median = cell.median(system, value_in)?;
                 (median > 0.0).then_some((cell.load.streams as f64, median))
             });
             (name.to_owned(), points.collect())
@@ -282,7 +283,7 @@ pub fn plot(file: &Path, title: &str, axis: &str, lines: &[(String, Vec<(f64, f6
         .y_label_area_size(80)
         .build_cartesian_2d(
             (left..right * 1.05).log_scale(),
-            // With room for the names of the lines above them.
+            // Leaves room above the lines for their names.
             (low / 1.5..high * (high / low).powf(0.12 * lines.len() as f64) * 1.5).log_scale(),
         )
         .unwrap();
@@ -317,7 +318,7 @@ pub fn plot(file: &Path, title: &str, axis: &str, lines: &[(String, Vec<(f64, f6
     area.present().unwrap();
 }
 
-/// A number at an axis: what the logarithm leaves behind the comma is nobody's.
+/// A number at an axis, without the rounding errors of the logarithm.
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "plotters hands out references"

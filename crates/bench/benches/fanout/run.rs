@@ -12,23 +12,23 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum System {
-    /// The daemon, whole path: a network, the program as it is installed, streams.
+    /// The daemon, whole path: a network, the program as installed, streams.
     Expd,
-    /// The daemon from where its link hands a decoded broadcast over.
+    /// The daemon from the point where its link hands over a decoded broadcast.
     Handover,
     /// A tonic server that clones and encodes each message for each stream, fed in process.
     Plain,
     /// Sockets of the network itself, without a daemon, on the daemon's own wire.
     Direct,
-    /// The same with the Socket.IO library that such a program would use.
+    /// The same with the Socket.IO library.
     #[cfg(feature = "rust-socketio")]
     Library,
-    /// The first of the two through a process that does nothing but hand bytes on.
+    /// `Direct` through a process that only forwards bytes.
     Relay,
 }
 
 impl System {
-    /// Returns true if the streams are sockets of the network.
+    /// True if the streams are sockets of the network.
     fn is_direct(self) -> bool {
         match self {
             Self::Direct | Self::Relay => true,
@@ -39,9 +39,9 @@ impl System {
     }
 }
 
-/// A server that opens the streams.
+/// Socket that the streams are opened on.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub enum Door {
+pub enum StreamSource {
     /// The local socket of a server.
     Daemon,
     /// The network's port.
@@ -54,12 +54,11 @@ pub enum Door {
 /// Measurements of one run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Sample {
-    /// Messages that arrived, a second.
+    /// Messages received per second.
     pub rate: f64,
-    /// Processor seconds that the server spent on a million of them; for sockets without a server,
-    /// none.
+    /// CPU seconds of the server per million of them; `None` for sockets without a server.
     pub cpu: Option<f64>,
-    /// Times that a thread of the server went to sleep, for each message sent.
+    /// Voluntary context switches of the server per message sent.
     pub sleeps: f64,
     /// Latencies in microseconds.
     pub p50: f64,
@@ -69,17 +68,17 @@ pub struct Sample {
     pub max: f64,
     /// The server's resident memory in KiB, at the end of the run.
     pub rss: u64,
-    /// The same with shared pages divided.
+    /// The same as proportional set size (PSS).
     pub pss: u64,
     /// Connections at the network.
     pub connections: u64,
-    /// Bytes of messages that the network sent, for each message that was sent to it.
+    /// Bytes of messages that the network sent, per message.
     pub upstream_bytes: f64,
-    /// Gaps told.
+    /// Reported gaps.
     pub gaps: u64,
 }
 
-/// Measures once. `binary` is the daemon as it is installed.
+/// Measures once. `binary` is the installed daemon.
 pub fn run(system: System, load: Load, binary: &Path) -> Sample {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path().to_str().unwrap();
@@ -106,14 +105,14 @@ pub fn run(system: System, load: Load, binary: &Path) -> Sample {
         "server-credit"
     };
     let at = |port: &str| port.parse().unwrap();
-    let door = match system {
-        System::Expd | System::Handover | System::Plain => Door::Daemon,
-        System::Direct => Door::Network(at(&port)),
+    let source = match system {
+        System::Expd | System::Handover | System::Plain => StreamSource::Daemon,
+        System::Direct => StreamSource::Network(at(&port)),
         #[cfg(feature = "rust-socketio")]
-        System::Library => Door::NetworkByLibrary(at(&port)),
-        System::Relay => Door::Network(at(&server.as_mut().unwrap().line())),
+        System::Library => StreamSource::NetworkByLibrary(at(&port)),
+        System::Relay => StreamSource::Network(at(&server.as_mut().unwrap().line())),
     };
-    let mut subscribers = subscribers(folder.path(), load, door, credit);
+    let mut subscribers = subscribers(folder.path(), load, source, credit);
     let watched = server.as_ref().unwrap_or(&subscribers);
     let before = watched.spent();
     if fed_by_network {
@@ -152,17 +151,17 @@ pub fn run(system: System, load: Load, binary: &Path) -> Sample {
     }
 }
 
-/// Those who listen, once they do.
-pub fn subscribers(folder: &Path, load: Load, door: Door, credit: &str) -> Process {
+/// The subscribers, once they listen.
+pub fn subscribers(folder: &Path, load: Load, source: StreamSource, credit: &str) -> Process {
     let load = serde_json::to_string(&load).unwrap();
-    let door = serde_json::to_string(&door).unwrap();
+    let source = serde_json::to_string(&source).unwrap();
     let here = folder.to_str().unwrap();
-    let mut subscribers = Process::role(&["subscribers", here, &load, &door, credit]);
+    let mut subscribers = Process::role(&["subscribers", here, &load, &source, credit]);
     assert_eq!(subscribers.line(), "ready");
     subscribers
 }
 
-/// The daemon as it is installed, logged in to the network on this port.
+/// The installed daemon, logged in to the network on this port.
 pub fn daemon(folder: &Path, port: &str, binary: &Path) -> Process {
     let settings = format!(
         r#"
@@ -198,7 +197,7 @@ pub fn daemon(folder: &Path, port: &str, binary: &Path) -> Process {
     )
 }
 
-/// Waits until the server lets clients in.
+/// Waits until the server accepts clients.
 pub fn await_socket(path: &Path, system: System) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !system.is_direct() && std::os::unix::net::UnixStream::connect(path).is_err() {

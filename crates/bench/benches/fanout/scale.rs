@@ -1,5 +1,5 @@
-//! Growth of cost with listeners, with channels, and with the size of payloads. A shared cost must
-//! stay flat, and none may grow faster than linearly.
+//! Growth of cost with the number of listeners and channels, and with the size of payloads. A
+//! shared cost must stay flat, and none may grow faster than linearly.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,32 +13,30 @@ use serde::Serialize;
 use super::report::plot;
 use super::run::{self, Sample, System};
 
-/// One curve.
 #[derive(Clone, Debug, Serialize)]
 pub struct Curve {
     /// The quantity that grows.
     pub axis: &'static str,
     /// The quantity that is measured.
-    pub figure: &'static str,
-    /// The exponent that fits best: 1 is linear, 0 is flat.
+    pub quantity: &'static str,
+    /// The best-fit exponent: 1 is linear, 0 is flat.
     pub slope: f64,
-    /// The points.
     pub points: Vec<(f64, f64)>,
 }
 
 impl Curve {
-    fn new(axis: &'static str, figure: &'static str, points: Vec<(f64, f64)>) -> Self {
+    fn new(axis: &'static str, quantity: &'static str, points: Vec<(f64, f64)>) -> Self {
         let slope = slope(&points);
         Self {
             axis,
-            figure,
+            quantity,
             slope,
             points,
         }
     }
 }
 
-/// The slope of a straight line through the logarithms, by least squares.
+/// Least-squares slope of a straight line through the logarithms.
 fn slope(points: &[(f64, f64)]) -> f64 {
     let logs: Vec<(f64, f64)> = points
         .iter()
@@ -61,7 +59,7 @@ pub fn measure(binary: &Path) -> Vec<Curve> {
     curves
 }
 
-/// Fifty messages a second to ever more listeners.
+/// Fifty messages per second to a growing number of listeners.
 fn listeners(binary: &Path) -> Vec<Curve> {
     let counts = [1, 10, 100, 1_000, 2_000, 5_000];
     let samples = counts.map(|streams| {
@@ -73,7 +71,8 @@ fn listeners(binary: &Path) -> Vec<Curve> {
         };
         (streams as f64, run::run(System::Expd, load, binary))
     });
-    let of = |figure: fn(&Sample) -> f64| samples.iter().map(|(n, s)| (*n, figure(s))).collect();
+    let of =
+        |value_in: fn(&Sample) -> f64| samples.iter().map(|(n, s)| (*n, value_in(s))).collect();
     vec![
         Curve::new(
             "listeners",
@@ -95,7 +94,7 @@ fn listeners(binary: &Path) -> Vec<Curve> {
     ]
 }
 
-/// To ten streams with ever larger payloads: as fast as they go, and paced.
+/// To ten streams with growing payloads: at full speed, and paced.
 fn sizes(binary: &Path) -> Vec<Curve> {
     let samples = [200, 2_000, 20_000, 200_000, 1_000_000].map(|size| {
         let sample = |rate, seconds| {
@@ -109,12 +108,12 @@ fn sizes(binary: &Path) -> Vec<Curve> {
         };
         (size as f64, sample(None, 1.0), sample(Some(20), 2.0))
     });
-    let full = |figure: fn(f64, &Sample) -> f64| {
-        let point = |(size, full, _): &(f64, Sample, Sample)| (*size, figure(*size, full));
+    let full = |value_in: fn(f64, &Sample) -> f64| {
+        let point = |(size, full, _): &(f64, Sample, Sample)| (*size, value_in(*size, full));
         samples.iter().map(point).collect()
     };
-    let paced = |figure: fn(&Sample) -> f64| {
-        let point = |(size, _, paced): &(f64, Sample, Sample)| (*size, figure(paced));
+    let paced = |value_in: fn(&Sample) -> f64| {
+        let point = |(size, _, paced): &(f64, Sample, Sample)| (*size, value_in(paced));
         samples.iter().map(point).collect()
     };
     let axis = "bytes in a payload";
@@ -143,20 +142,22 @@ struct Channels {
     count: f64,
     /// Seconds until all are confirmed.
     first: f64,
-    /// The same after the network was gone, from its return.
+    /// The same after an outage of the network, from its return.
     again: f64,
     /// The daemon's memory in MB.
     memory: f64,
-    /// Seconds of a million deliveries to ten more streams of one of them, 50 broadcasts a second.
+    /// CPU seconds per million deliveries to ten more streams of one of them, 50 broadcasts per
+    /// second.
     cpu: f64,
     /// Median latency of those deliveries in microseconds.
     latency: f64,
 }
 
-/// Ever more channels, each with a listener; then the network goes and comes again.
+/// A growing number of channels, each with a listener; then the network restarts.
 fn channels(binary: &Path) -> Vec<Curve> {
     let costs = [1, 10, 100, 1_000, 10_000].map(|count| channels_of(count, binary));
-    let of = |figure: fn(&Channels) -> f64| costs.iter().map(|c| (c.count, figure(c))).collect();
+    let of =
+        |value_in: fn(&Channels) -> f64| costs.iter().map(|c| (c.count, value_in(c))).collect();
     let axis = "channels";
     vec![
         Curve::new(axis, "RSS in MB", of(|c| c.memory)),
@@ -190,12 +191,16 @@ fn channels_of(count: u32, binary: &Path) -> Channels {
         size: 200,
         streams: 10,
     };
-    let mut subscribers =
-        run::subscribers(folder.path(), load, run::Door::Daemon, "network-credit");
+    let mut subscribers = run::subscribers(
+        folder.path(),
+        load,
+        run::StreamSource::Daemon,
+        "network-credit",
+    );
     let before = daemon.spent().cpu;
     network.tell(&serde_json::to_string(&load).unwrap());
     let got: Got = serde_json::from_str(&subscribers.line()).unwrap();
-    // The channel's own listener has each of them, too.
+    // The channel's own listener receives each of them, too.
     let deliveries = got.deliveries as f64 * (1.0 + 1.0 / load.streams as f64);
     let cpu = (daemon.spent().cpu - before) / deliveries * 1e6;
     drop(subscribers);
@@ -221,12 +226,12 @@ fn seconds(since: Instant) -> f64 {
     since.elapsed().max(Duration::from_micros(1)).as_secs_f64()
 }
 
-/// In words.
-pub fn words(curves: &[Curve]) -> String {
+/// The curves as text.
+pub fn describe(curves: &[Curve]) -> String {
     let mut text = "\nHow cost grows (cost ~ count^slope)\n".to_owned();
     for Curve {
         axis,
-        figure,
+        quantity,
         slope,
         points,
     } in curves
@@ -235,16 +240,17 @@ pub fn words(curves: &[Curve]) -> String {
             .iter()
             .map(|(x, y)| format!("{x:.0}: {y:.3}"))
             .collect();
-        let _ = writeln!(
+        writeln!(
             text,
-            "  {figure} over {axis}: slope {slope:.2}\n    {}",
+            "  {quantity} over {axis}: slope {slope:.2}\n    {}",
             points.join("  ")
-        );
+        )
+        .ok();
     }
     text
 }
 
-/// One plot for each thing that grows.
+/// One plot for each quantity that grows.
 pub fn draw(curves: &[Curve], folder: &Path) {
     for (axis, file) in [
         ("listeners", "listeners.svg"),
@@ -256,7 +262,7 @@ pub fn draw(curves: &[Curve], folder: &Path) {
             .filter(|curve| curve.axis == axis)
             .map(|curve| {
                 (
-                    format!("{} (slope {:.2})", curve.figure, curve.slope),
+                    format!("{} (slope {:.2})", curve.quantity, curve.slope),
                     curve.points.clone(),
                 )
             })

@@ -25,7 +25,8 @@ use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-/// The daemon in full, logged in and subscribed; broadcasts are put where the link puts them.
+/// The whole daemon, logged in and subscribed; broadcasts are inserted where the link hands them
+/// over.
 pub async fn daemon(folder: &Path, port: u16) {
     let mut settings = Settings::default();
     let credentials = Credentials::Device {
@@ -49,7 +50,7 @@ pub async fn daemon(folder: &Path, port: u16) {
             .ok();
         println!("ready");
     });
-    // A task like the link, which hands over on the thread that delivers.
+    // A task like the link, on the thread that delivers.
     let feeding = in_task(async move {
         let channel = Channel::new("menu");
         let mut feed = Handover {
@@ -57,12 +58,12 @@ pub async fn daemon(folder: &Path, port: u16) {
             id: ChannelId::encode("demo", &channel, Alphabet::UrlSafe),
             channel: Arc::new(channel),
         };
-        load::obey(load::order().await, &mut feed, credit).await
+        load::feed(load::order().await, &mut feed, credit).await
     });
     serve(serving, feeding).await;
 }
 
-/// Serves for as long as it is let, and tells what the feed did.
+/// Serves until it is stopped, and reports the result of the feed.
 async fn serve<E: Debug>(
     serving: impl Future<Output = Result<(), E>>,
     feeding: impl Future<Output = Fed>,
@@ -77,7 +78,7 @@ async fn serve<E: Debug>(
     }
 }
 
-/// Feeds from a task of the runtime's.
+/// Feeds from a task of the runtime.
 async fn in_task(feeding: impl Future<Output = Fed> + Send + 'static) -> Fed {
     let mut task = JoinSet::new();
     task.spawn(feeding);
@@ -111,8 +112,8 @@ impl Sink for Handover {
 
 type Sender = mpsc::Sender<Result<proto::ListenEvent, Status>>;
 
-/// The server that one writes first: a queue for each stream, the message cloned into each, encoded
-/// by the generated code.
+/// The obvious server: a queue for each stream, the message cloned into each, encoded by the
+/// generated code.
 #[derive(Clone, Default)]
 struct Plain(Arc<Mutex<Vec<Sender>>>);
 
@@ -128,14 +129,14 @@ pub async fn plain(folder: &Path) {
     let feeding = async {
         let load = load::order().await;
         let mut feed = plain.clone();
-        let obeying = async move { load::obey(load, &mut feed, credit).await };
-        // As suits it best under the loads that have targets: paced from a task like expd's link;
-        // at full speed from a thread of its own, by which it is twice as fast to 100 streams (and
-        // a tenth slower to one or ten).
+        let feeding = async move { load::feed(load, &mut feed, credit).await };
+        // The variant that is fastest under the loads with targets: paced from a task like expd's
+        // link; at full speed from a dedicated thread, which makes it twice as fast to 100 streams
+        // (and a tenth slower to one or ten).
         if load.rate.is_some() {
-            in_task(obeying).await
+            in_task(feeding).await
         } else {
-            obeying.await
+            feeding.await
         }
     };
     serve(serving, feeding).await;
@@ -162,7 +163,7 @@ impl Sink for Plain {
                 })),
             };
             for stream in &streams {
-                // A stream that is gone needs nothing.
+                // The stream may be gone.
                 stream.send(Ok(event.clone())).await.ok();
             }
         }

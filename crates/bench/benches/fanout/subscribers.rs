@@ -1,4 +1,4 @@
-//! Those who listen, in a process of their own: gRPC streams of a local socket, or sockets of the
+//! The subscribers, in a separate process: gRPC streams of a local socket, or sockets of the
 //! network itself (`direct.rs`).
 
 use std::num::NonZeroUsize;
@@ -12,10 +12,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::direct;
-use super::run::Door;
+use super::run::StreamSource;
 
-/// Connections over which streams are spread at the most, unless `CONNECTIONS` says otherwise: a
-/// host has apps by the dozen, not by the thousand.
+/// Maximum number of connections that streams are spread over, unless `CONNECTIONS` sets another: a
+/// host has dozens of apps, not thousands.
 const CONNECTIONS: usize = 100;
 
 fn connections() -> usize {
@@ -26,8 +26,8 @@ fn connections() -> usize {
     })
 }
 
-/// Listens until the run ends, and tells what came.
-pub async fn run(folder: &Path, load: Load, door: Door, credit_socket: &str) {
+/// Listens until the run ends, and reports what arrived.
+pub async fn run(folder: &Path, load: Load, source: StreamSource, credit_socket: &str) {
     account::listen(folder, load, credit_socket, async |mut accounts| {
         let mut streams = JoinSet::new();
         let connections = load.streams.min(connections());
@@ -35,20 +35,20 @@ pub async fn run(folder: &Path, load: Load, door: Door, credit_socket: &str) {
             let share =
                 load.streams / connections + usize::from(connection < load.streams % connections);
             let accounts = accounts.drain(..share);
-            match door {
-                Door::Daemon => {
+            match source {
+                StreamSource::Daemon => {
                     let channel = connect(folder.join("socket")).await;
                     for account in accounts {
                         streams.spawn(stream::listen(channel.clone(), account));
                     }
                 }
-                Door::Network(port) => {
+                StreamSource::Network(port) => {
                     for account in accounts {
                         streams.spawn(direct::own(port, account));
                     }
                 }
                 #[cfg(feature = "rust-socketio")]
-                Door::NetworkByLibrary(port) => {
+                StreamSource::NetworkByLibrary(port) => {
                     for account in accounts {
                         streams.spawn(direct::library(port, account));
                     }
@@ -60,7 +60,7 @@ pub async fn run(folder: &Path, load: Load, door: Door, credit_socket: &str) {
     .await;
 }
 
-/// Listens on so many channels, the one of all loads among them, and tells whenever all are
+/// Listens on this many channels, including that of all loads, and reports whenever all are
 /// confirmed and whenever none is.
 pub async fn listeners(folder: &Path, count: usize) {
     let (told, mut tellings) = mpsc::channel(count * 4);
@@ -91,7 +91,7 @@ pub async fn listeners(folder: &Path, count: usize) {
     }
 }
 
-/// Tells of each change of a channel's subscription.
+/// Reports each change of a channel's subscription.
 async fn states(channel: tonic::transport::Channel, name: String, told: mpsc::Sender<bool>) {
     let request = proto::ListenRequest {
         channel: Some(proto::Channel {

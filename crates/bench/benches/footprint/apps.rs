@@ -20,13 +20,13 @@ use expd_proto::{
     BroadcastRequest, Channel, GetStatusRequest, ListenEvent, ListenRequest, Payload, payload,
 };
 
-/// Time limit of every wait; a channel's log expires within 60 s.
+/// Timeout of every wait; a channel's log expires within 60 s.
 const DEADLINE: Duration = Duration::from_secs(90);
 
-/// So much a stream takes before it is read; the same for each of a thousand.
+/// Number of bytes that each of the streams receives before it is read.
 const WINDOW: u32 = 256 << 10;
 
-/// Programs that listen. They leave with this.
+/// Programs that listen. They disconnect on drop.
 pub struct Apps {
     socket: PathBuf,
     streams: Vec<Streaming<ListenEvent>>,
@@ -54,7 +54,7 @@ impl Apps {
             .unwrap()
     }
 
-    /// Opens streams on so many connections, and waits until all are confirmed.
+    /// Opens streams on this many connections, and waits until all are confirmed.
     pub async fn listen(&mut self, streams: usize, connections: usize, channel: &str) {
         for connection in 0..connections {
             let client =
@@ -91,7 +91,7 @@ impl Apps {
         client.broadcast(request).await.unwrap();
     }
 
-    /// Waits until every stream has had a broadcast.
+    /// Waits until every stream has received a broadcast.
     pub async fn all_have_one_more(&mut self) {
         let all = self.streams.iter_mut().map(|stream| async move {
             while !is_broadcast(stream.message().await?) {}
@@ -100,7 +100,7 @@ impl Apps {
         timeout(DEADLINE, try_join_all(all)).await.unwrap().unwrap();
     }
 
-    /// Waits until the daemon has forgotten all channels but one.
+    /// Waits until the daemon has dropped all channels but one.
     pub async fn left_with_one_channel(&self) {
         let mut client = DaemonClient::new(self.connect().await);
         let left = async {

@@ -1,4 +1,4 @@
-//! The processes that are measured: a network, the daemon, and what the kernel counts of it.
+//! The measured processes: a network and the daemon, and the kernel's counts for it.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -12,7 +12,7 @@ use expd_test_support::DEADLINE;
 use serde::Serialize;
 use tempfile::TempDir;
 
-/// The program as it is shipped, or another one; built once.
+/// The program as shipped, or the one that `EXPD_BINARY` names; built once.
 pub fn program() -> &'static Path {
     static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| expd_bench::program("dist"));
     &PROGRAM
@@ -21,7 +21,7 @@ pub fn program() -> &'static Path {
 /// The daemon's credentials, as settings.
 const CREDENTIALS: &str = "[instances.default.credentials]\ntype = \"device\"\nuuid = \"kiosk\"\nsecret = \"footprint\"\n";
 
-/// The settings of a network that knows them, and whose tokens live for so many seconds.
+/// Settings of a network with these credentials, and with this lifetime of tokens.
 fn hub(token_seconds: u32) -> String {
     format!(
         "[hub]\nlisten = \"127.0.0.1:0\"\ntoken_ttl = \"{token_seconds}s\"\n\
@@ -32,12 +32,12 @@ fn hub(token_seconds: u32) -> String {
 /// A folder with settings.
 pub struct Home {
     folder: TempDir,
-    /// Starts the daemon with `--embedded`, on a network of its own.
+    /// Starts the daemon with `--embedded`, on its own network.
     embedded: bool,
 }
 
 impl Home {
-    /// Of a daemon on this network.
+    /// The home of a daemon on this network.
     pub fn new(url: &str, ca_file: Option<&Path>) -> Self {
         let home = Self::empty();
         let ca_file = ca_file.map(|path| format!("ca_file = \"{}\"\n", path.display()));
@@ -48,7 +48,7 @@ impl Home {
         home
     }
 
-    /// Of a daemon with a network of its own, whose tokens live for so many seconds.
+    /// The home of a daemon with an embedded network, with this lifetime of tokens.
     pub fn embedded(token_seconds: u32) -> Self {
         let mut home = Self::empty();
         home.embedded = true;
@@ -74,7 +74,7 @@ impl Home {
         self.folder.path().join("expd.toml")
     }
 
-    /// The daemon's.
+    /// The daemon's socket.
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("expd.sock")
     }
@@ -83,7 +83,7 @@ impl Home {
         self.running(Command::new(program()), subcommand)
     }
 
-    /// `command` is the program, or what runs it.
+    /// `command` is the program, or a wrapper around it.
     fn running(&self, mut command: Command, subcommand: &str) -> Command {
         command
             .arg(subcommand)
@@ -92,8 +92,8 @@ impl Home {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        // As a service manager starts it. The last two are another way to the authorities, which
-        // would be read twice.
+        // As a service manager starts it. The last two variables name the authorities as well,
+        // which would be read twice.
         for name in [
             "EXPD_SOCKET",
             "NOTIFY_SOCKET",
@@ -107,7 +107,7 @@ impl Home {
     }
 }
 
-/// `expd hub`, in a process of its own.
+/// `expd hub`, in a separate process.
 pub struct Network {
     port: u16,
     _process: Ended,
@@ -115,7 +115,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Starts it. Its tokens live for so many seconds.
+    /// Starts the network, with this lifetime of tokens.
     pub fn start(token_seconds: u32) -> Self {
         let home = Home::empty();
         home.write(&hub(token_seconds));
@@ -148,15 +148,15 @@ impl Network {
 #[derive(Clone, Debug, Serialize)]
 pub struct Memory {
     pub rss_kib: u64,
-    /// With shared pages divided among those who share them.
+    /// Proportional set size (PSS).
     pub pss_kib: u64,
-    /// Private memory: heap, stacks, and file pages that the process has changed.
+    /// Private memory: heap, stacks, and modified file pages.
     pub private_kib: u64,
-    /// Of the binary and the system's libraries.
+    /// File pages of the binary and the system's libraries.
     pub file_kib: u64,
 }
 
-/// Wakeups and processor time of a process so far.
+/// Wakeups and CPU time of a process so far.
 #[derive(Clone, Copy)]
 pub struct Spent {
     pub wakeups: u64,
@@ -167,7 +167,7 @@ pub struct Spent {
 pub struct Daemon(Ended);
 
 impl Daemon {
-    /// Starts it, and waits until it is ready, for which it needs nobody.
+    /// Starts the daemon, and waits until it is ready, which needs no other process.
     pub fn start(home: &Home) -> Self {
         Self::start_and_time(home).0
     }
@@ -225,7 +225,7 @@ impl Daemon {
         }
     }
 
-    /// Begins a new measurement of the peak.
+    /// Resets the peak.
     pub fn forget_peak(&self) {
         fs::write(self.file("clear_refs"), "5").unwrap();
     }
@@ -262,12 +262,12 @@ fn field(text: &str, name: &str) -> u64 {
     line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
-/// A process that ends with its handle.
+/// A process that is killed on drop.
 struct Ended(Child);
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        // Either fails only where it has ended already.
+        // Either fails only if it has already ended.
         self.0.kill().ok();
         self.0.wait().ok();
     }

@@ -1,5 +1,6 @@
-//! Ends TLS before a network that speaks none. The network names itself by `http:`, so what comes
-//! unencrypted is let through, too: logins and calls are encrypted, the live socket is not.
+//! TLS terminator in front of a plain-text network. The network announces an `http:` URL, so
+//! unencrypted input is passed through, too: logins and calls are encrypted, the live socket is
+//! not.
 
 use std::net::Ipv4Addr;
 
@@ -18,7 +19,7 @@ pub struct Front {
 }
 
 impl Front {
-    /// Hands on to a port.
+    /// Forwards to a port.
     pub async fn start(network: u16, acceptor: TlsAcceptor) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -49,6 +50,6 @@ impl Front {
 async fn pass(mut client: impl AsyncRead + AsyncWrite + Unpin, network: u16) {
     let address = (Ipv4Addr::LOCALHOST, network);
     let mut server = TcpStream::connect(address).await.unwrap();
-    // However it ends, both sides know.
+    // However it ends, both sides notice.
     copy_bidirectional(&mut client, &mut server).await.ok();
 }

@@ -32,10 +32,10 @@ use apps::Apps;
 use daemon::{Daemon, Home, Memory, Network};
 use front::Front;
 
-/// Long enough for a login's connections to be used no more, and short of the next ping.
+/// Longer than a login's connections are reused, and shorter than the ping interval.
 const SETTLE: Duration = Duration::from_secs(3);
 
-/// Within this, an allocator gives back what was freed.
+/// Time within which an allocator returns freed memory.
 const DECAY: Duration = Duration::from_secs(15);
 
 /// Tokens outlive the measurement.
@@ -116,7 +116,7 @@ fn starts(home: &Home) -> Value {
     json!({ "median": millis[STARTS / 2], "least": millis[0], "most": millis[STARTS - 1] })
 }
 
-/// Measures the wakeups and the processor time of a daemon that only keeps its connection.
+/// Measures the wakeups and the CPU time of a daemon that only keeps its connection.
 async fn wakeups(daemon: &Daemon) -> Value {
     const SPAN: Duration = Duration::from_secs(60);
     let before = daemon.spent();
@@ -139,7 +139,7 @@ async fn streams(home: &Home, daemon: &Daemon, connections: usize) -> Value {
     json!({ "held": held, "after": daemon.memory() })
 }
 
-/// Payloads of 100 KB to a thousand streams, each taken by all before the next one comes.
+/// Payloads of 100 KB to a thousand streams, each received by all before the next one is sent.
 async fn large(home: &Home, daemon: &Daemon) -> Value {
     let mut apps = Apps::of(home);
     apps.listen(STREAMS, 10, "large").await;
@@ -153,8 +153,8 @@ async fn large(home: &Home, daemon: &Daemon) -> Value {
     json!({ "before": before, "peak_rss_kib": daemon.peak_kib(), "after": daemon.memory() })
 }
 
-/// Programs that come, listen, hear something and go; then what is left when the logs of their
-/// channels have run out.
+/// Programs that connect, listen, receive a broadcast and disconnect; then the memory left once the
+/// logs of their channels have expired.
 async fn churn(
     home: &Home,
     daemon: &Daemon,

@@ -8,10 +8,10 @@ const REPORT: u32 = 50;
 
 const REPORTS: u32 = 20;
 
-/// All of them.
+/// Number of all broadcasts.
 pub const BROADCASTS: u32 = REPORT * REPORTS;
 
-/// Each broadcast makes an old one go, as is the rule on a busy channel.
+/// Each broadcast evicts an old one, as usual on a busy channel.
 pub fn run() {
     let world = World::new();
     let _subscribed = world.listen();

@@ -1,15 +1,15 @@
-//! Runs one path under callgrind and reads what it counted.
+//! Runs one path under callgrind and reads its counts.
 
 use std::hint::black_box;
 use std::process::Command;
 
-/// The first argument of the process that is counted; the second is the path's name.
+/// First argument of the measured process; the second is the path's name.
 pub const RUN: &str = "run";
 
 /// Runs `work` and has callgrind count it.
 ///
-/// It is known by its name, so it is neither inlined, nor generic, nor does it end in a jump to
-/// `work` instead of a call.
+/// callgrind finds it by name, so it is neither inlined, nor generic, nor does it end in a tail
+/// call to `work`.
 #[inline(never)]
 pub fn counted(work: &mut dyn FnMut()) {
     work();
@@ -25,7 +25,7 @@ pub fn count(name: &str) -> f64 {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("callgrind.out");
     let output = Command::new("valgrind")
-        // The environment lies on the stack; what is in it must not move anything.
+        // The environment is on the stack, so its size would shift addresses.
         .env_clear()
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
         .args(["--tool=callgrind", "--collect-atstart=no"])

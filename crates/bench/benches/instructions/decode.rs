@@ -1,5 +1,4 @@
-//! From the bytes that lie in the kernel to the events that the link reads: WebSocket, packet,
-//! event.
+//! From bytes in the kernel to the events that the link reads: WebSocket, packet, event.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::mpsc;
@@ -15,8 +14,8 @@ use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
 use super::callgrind::counted;
 use super::world::TEXT;
 
-/// So few that they fit into what the kernel holds for a socket: all of them are there before the
-/// first is read, so that the reads are of the same size in each run.
+/// Few enough to fit into the kernel's buffer of a socket: all of them are there before the first
+/// is read, so that the reads are of the same size in each run.
 pub const BROADCASTS: u32 = 250;
 
 pub fn generation_3() {
@@ -39,8 +38,8 @@ fn decode(protocol: ProtocolChoice) {
             socket.write(broadcast()).unwrap();
         }
         socket.flush().unwrap();
-        // Dropped by the reader when it has read: until then the connection stays open, and this
-        // thread does nothing.
+        // Dropped by the reader after reading: until then the connection stays open, and this
+        // thread is idle.
         sent.send(()).unwrap();
         send_now.recv().unwrap_err();
     });

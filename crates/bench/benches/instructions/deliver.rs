@@ -1,4 +1,4 @@
-//! From the channel's log into the bodies of a hundred streams.
+//! From the channel's log to the bodies of a hundred streams.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use super::world::{Streams, World};
 /// Listeners of one channel.
 pub const STREAMS: u32 = 100;
 
-/// Broadcasts that came while nobody read.
+/// Broadcasts that arrive while no stream is read.
 pub const BURST: u32 = 250;
 
-/// Broadcasts that came one by one.
+/// Broadcasts that arrive one by one.
 pub const ROUNDS: u32 = 50;
 
 /// The time between two broadcasts.
 const PACE: Duration = Duration::from_millis(20);
 
-/// Everybody reads what gathered.
+/// All streams read what gathered.
 pub fn burst() {
     let world = World::new();
     let mut streams = Streams::new(&world, STREAMS);
@@ -27,7 +27,7 @@ pub fn burst() {
     assert_whole(bytes, BURST);
 }
 
-/// Everybody is woken for each broadcast, and reads it.
+/// All streams are woken for each broadcast, and read it.
 pub fn paced() {
     let world = World::new();
     let mut streams = Streams::new(&world, STREAMS);

@@ -1,10 +1,10 @@
 //! Instruction counts of the hot paths, taken by callgrind and compared with those in
 //! `reference.toml`.
 //!
-//! `cargo bench -p expd-bench --bench instructions` compares, and fails where a path has become
-//! dearer; with `UPDATE=1` it writes the reference anew. Instructions are counted, not timed, so
-//! that a busy machine changes nothing. Each path runs in a process of its own under valgrind, on
-//! fixed input, in one thread, and only what [`callgrind::counted`] surrounds is counted.
+//! `cargo bench -p expd-bench --bench instructions` compares, and fails if a path has become
+//! slower; with `UPDATE=1` it rewrites the reference. Instructions are counted, not timed, so that
+//! a busy machine changes nothing. Each path runs in a separate process under valgrind, on fixed
+//! input, in one thread, and only [`callgrind::counted`] is counted.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,8 +18,8 @@ mod append;
 mod callgrind;
 mod decode;
 mod deliver;
+mod environment;
 mod reference;
-mod surroundings;
 mod world;
 
 use std::process::ExitCode;
@@ -30,7 +30,7 @@ use reference::Reference;
 struct HotPath {
     /// Its key in the reference.
     name: &'static str,
-    /// One unit of its work, for which the counts are given.
+    /// Unit of work that the counts refer to.
     unit: &'static str,
     /// Units of work in one run.
     units: u32,
@@ -72,14 +72,14 @@ const PATHS: [HotPath; 5] = [
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    // The process that is counted.
+    // The measured process.
     if let [callgrind::RUN, name] = *words.iter().map(String::as_str).collect::<Vec<_>>() {
         let path = PATHS.iter().find(|path| path.name == name);
         (path.expect("a path of that name").run)();
         return ExitCode::SUCCESS;
     }
-    // `cargo test --all-targets` starts every benchmark, too, in a build whose counts would say
-    // nothing.
+    // `cargo test --all-targets` runs every benchmark, too, in a build whose counts would be
+    // meaningless.
     if !words.iter().any(|word| word == "--bench") {
         return ExitCode::SUCCESS;
     }
@@ -88,7 +88,7 @@ fn main() -> ExitCode {
         (path.name.to_owned(), (count * 10.0).round() / 10.0)
     });
     let now = Reference {
-        surroundings: surroundings::here(),
+        environment: environment::here(),
         instructions: counts.collect(),
     };
     if std::env::var_os("UPDATE").is_some() {

@@ -1,4 +1,4 @@
-//! The counts that are kept in the repository, and how new ones are held against them.
+//! The counts in the repository, and the comparison of new counts with them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,29 +7,30 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::HotPath;
-use super::surroundings::Surroundings;
+use super::environment::Environment;
 
-/// Tolerated deviation of a count from the reference: a new version of a library moves as much at
-/// times. Unrelated code of ours moves nothing, as the profile compiles with one codegen unit.
+/// Tolerated deviation of a count from the reference: a new version of a library can move it this
+/// much. Unrelated code of this repository moves nothing, as the profile compiles with one codegen
+/// unit.
 const TOLERANCE: f64 = 0.05;
 
-/// The same in other surroundings: enough that another compiler passes, little enough that a copy
-/// of every payload does not.
+/// Tolerance in another environment: high enough for another compiler, low enough to detect a copy
+/// of every payload.
 const TOLERANCE_ELSEWHERE: f64 = 0.25;
 
 const RENEW: &str = "UPDATE=1 cargo bench -p expd-bench --bench instructions";
 
-/// Counts, and what made them.
+/// Counts, and their environment.
 #[derive(Debug, Deserialize)]
 pub struct Reference {
     /// Environment in which they were counted.
-    pub surroundings: Surroundings,
-    /// Instructions for one unit of a path's work.
+    pub environment: Environment,
+    /// Instructions per unit of a path's work.
     pub instructions: BTreeMap<String, f64>,
 }
 
 impl Reference {
-    /// Those in the repository.
+    /// Reads the counts in the repository.
     pub fn read() -> Self {
         let text = std::fs::read_to_string(file())
             .unwrap_or_else(|error| panic!("{}: {error}; {RENEW} writes it", file().display()));
@@ -42,8 +43,8 @@ impl Reference {
         let mut text = String::from(
             "# Instructions of the hot paths, for one unit of their work each; 200-byte broadcasts. docs/performance/instructions.md says what they are for.\n",
         );
-        writeln!(text, "# Renewed by: {RENEW}\n\n[surroundings]").unwrap();
-        text += &toml::to_string(&self.surroundings).unwrap();
+        writeln!(text, "# Renewed by: {RENEW}\n\n[environment]").unwrap();
+        text += &toml::to_string(&self.environment).unwrap();
         text += "\n[instructions]\n";
         for path in paths {
             let count = self.instructions.get(path.name).unwrap();
@@ -54,17 +55,17 @@ impl Reference {
         print!("{text}");
     }
 
-    /// Prints how `now` stands to these, and whether no path has become dearer.
+    /// Prints how `now` compares with these counts, and returns whether no path has become slower.
     ///
-    /// Lines that begin with `note:` are shown by `tests/run` even when all is well.
+    /// Lines that begin with `note:` are shown by `tests/run` even if all is well.
     pub fn compare(&self, now: &Self) -> bool {
         let mut tolerance = TOLERANCE;
-        if self.surroundings != now.surroundings {
+        if self.environment != now.environment {
             tolerance = TOLERANCE_ELSEWHERE;
             println!(
                 "note: the reference was made by {:?}, this is {:?}: up to {:.0} % of difference is taken",
-                self.surroundings,
-                now.surroundings,
+                self.environment,
+                now.environment,
                 tolerance * 100.0
             );
         }

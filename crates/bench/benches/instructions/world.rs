@@ -1,4 +1,4 @@
-//! The router and what is around it, in one thread and under a clock that stands still.
+//! The router and its surroundings, in one thread and with a stopped clock.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -80,7 +80,7 @@ impl World {
         self.runtime.block_on(self.router.open(HOME, spec)).unwrap()
     }
 
-    /// Broadcasts as a link makes them of one read.
+    /// Broadcasts as in a link's report on one read.
     pub fn broadcasts(&self, count: u32) -> Report {
         let _clock = self.runtime.enter();
         let received = Moment::now();
@@ -98,19 +98,19 @@ impl World {
         Report::Broadcasts((0..count).map(|_| broadcast()).collect())
     }
 
-    /// Hands reports to the router, and waits until it has obeyed.
+    /// Hands reports to the router, and waits until it has handled them.
     pub fn report(&self, reports: impl IntoIterator<Item = Report>) {
         self.runtime.block_on(async {
             for report in reports {
                 self.router.report(HOME, report).await;
             }
-            // The router has its turn. It could be asked for a snapshot instead, but that would
-            // take more than all the rest.
+            // Lets the router run. A snapshot would wait for it as well, but cost more than
+            // everything else.
             tokio::task::yield_now().await;
         });
     }
 
-    /// Lets time pass, so that nothing is held back because something came just before.
+    /// Advances the clock, so that nothing is delayed because something arrived just before.
     pub fn pass(&self, time: Duration) {
         self.runtime.block_on(tokio::time::advance(time));
     }
@@ -122,12 +122,12 @@ type Stream = Pin<Box<dyn Body<Data = Bytes, Error = Infallible>>>;
 /// The streams of `Listen`, read as HTTP/2 reads them when there is room.
 pub struct Streams {
     streams: Vec<Stream>,
-    /// Kept as the daemon keeps it: each stream looks whether the policy has changed.
+    /// Held as in the daemon: each stream checks whether the policy has changed.
     _access: watch::Sender<Arc<AccessPolicy>>,
 }
 
 impl Streams {
-    /// So many streams, that have told what they begin with.
+    /// Opens streams, and reads their first event.
     pub fn new(world: &World, count: u32) -> Self {
         let (policies, access) = watch::channel(Arc::new(AccessPolicy::new(&[])));
         let stream = |_| -> Stream { Box::pin(rpc::bench::stream(world.listen(), access.clone())) };
@@ -139,7 +139,7 @@ impl Streams {
         streams
     }
 
-    /// Reads everything there is, and says how many bytes that was.
+    /// Reads everything available, and returns the number of bytes.
     pub fn read(&mut self, world: &World) -> usize {
         let _clock = world.runtime.enter();
         let mut context = Context::from_waker(Waker::noop());

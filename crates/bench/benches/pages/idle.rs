@@ -4,23 +4,24 @@ use std::path::Path;
 use std::time::Duration;
 
 use expd_bench::process::Process;
-use expd_server::engine_query::Generation;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::page::{APPS, Page};
 use crate::run::Served;
+use expd_domain::Generation;
 
-/// Pages that are open at once; the door admits 128 of an app.
+/// Pages that are open at once; the web server admits 128 of an app.
 const PAGES: usize = 400;
 
-/// Time after which what was needed only to open them is given back.
+/// Time after which memory that was needed only for opening is returned.
 const SETTLE: Duration = Duration::from_secs(3);
 
-/// Measures the memory of one idle page in KiB: of many, beyond that of the first one of each app.
+/// Measures the memory of one idle page in KiB: the total of many, less that of the first one of
+/// each app.
 pub fn measure(binary: &Path) -> f64 {
     let served = Served::start(true, binary);
-    let mut pages = Process::role(&["idle", &served.door]);
+    let mut pages = Process::role(&["idle", &served.web]);
     assert_eq!(pages.line(), "first");
     let before = served.daemon.spent().anonymous;
     pages.tell("go on");
@@ -29,8 +30,8 @@ pub fn measure(binary: &Path) -> f64 {
     (after as f64 - before as f64) / (PAGES - APPS.len()) as f64
 }
 
-/// Opens a page of each app, then all others, and says when either has settled.
-pub async fn run(door: &str) {
+/// Opens a page of each app, then all others, and reports when either has settled.
+pub async fn run(web: &str) {
     let mut open = JoinSet::new();
     for (number, app) in APPS.iter().cycle().take(PAGES).enumerate() {
         if number == APPS.len() {
@@ -39,9 +40,9 @@ pub async fn run(door: &str) {
             let mut line = String::new();
             std::io::stdin().read_line(&mut line).unwrap();
         }
-        let mut page = Page::open(door, app, Generation::V4).await;
+        let mut page = Page::open(web, app, Generation::V4).await;
         page.subscribed().await;
-        // It answers pings, and hears nothing.
+        // It answers pings, and receives no broadcasts.
         open.spawn(async move {
             loop {
                 page.packet().await;

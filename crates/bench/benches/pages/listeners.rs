@@ -1,20 +1,19 @@
-//! Those who listen in a run, in a process of their own.
+//! The listeners of a run, in a separate process.
 
 use std::path::Path;
 
 use expd_bench::account;
 use expd_bench::load::Load;
 use expd_bench::stream;
-use expd_server::engine_query::Generation;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use crate::page::{APPS, Page};
+use expd_domain::Generation;
 
-/// The kind of all listeners of a run.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Kind {
-    /// gRPC streams, each of a program of its own.
+    /// gRPC streams, each of a separate program.
     Grpc,
     /// Pages that speak Engine.IO 4.
     Page4,
@@ -22,8 +21,8 @@ pub enum Kind {
     Page3,
 }
 
-/// Listens until the run ends, and tells what came.
-pub async fn run(kind: Kind, load: Load, folder: &Path, door: &str) {
+/// Listens until the run ends, and reports what arrived.
+pub async fn run(kind: Kind, load: Load, folder: &Path, web: &str) {
     account::listen(folder, load, "network-credit", async |accounts| {
         let mut listeners = JoinSet::new();
         for account in accounts {
@@ -37,7 +36,7 @@ pub async fn run(kind: Kind, load: Load, folder: &Path, door: &str) {
                         Kind::Page3 => Generation::V3,
                         Kind::Page4 | Kind::Grpc => Generation::V4,
                     };
-                    let page = Page::open(door, APPS[0], generation).await;
+                    let page = Page::open(web, APPS[0], generation).await;
                     listeners.spawn(page.listen(account));
                 }
             }

@@ -1,13 +1,13 @@
-//! Cost of web pages at the door: deliveries to pages beside deliveries to gRPC streams in one run,
-//! memory of an idle page, and the cost of a door that no page uses.
+//! Cost of web pages: deliveries to pages compared with deliveries to gRPC streams in one run,
+//! memory of an idle page, and the cost of a web server that no page uses.
 //!
 //! - `cargo bench -p expd-bench --bench pages` takes six minutes;
-//! - `cargo bench -p expd-bench --bench pages -- ROUNDS` measures so many rounds (5).
+//! - `cargo bench -p expd-bench --bench pages -- ROUNDS` measures this many rounds (5).
 //!
-//! Each figure comes from processes of its own: a network, the daemon, and those who listen. The
-//! systems take turns in every round, so that a busy moment of the machine hits all of them, and
-//! the median of the rounds counts. It prints a table, writes it as JSON to `target/pages/`, and
-//! fails where a figure is above its bound. `EXPD_BINARY` names the daemon; otherwise it is built
+//! Each value comes from separate processes: a network, the daemon, and the listeners. The systems
+//! alternate in every round, so that a busy moment of the machine affects all of them, and the
+//! median of the rounds counts. The benchmark prints a table, writes it as JSON to `target/pages/`,
+//! and fails if a value exceeds its bound. `EXPD_BINARY` names the daemon; otherwise it is built
 //! with the profile of the benchmark itself.
 #![allow(
     clippy::unwrap_used,
@@ -19,10 +19,10 @@
     reason = "a measurement, run by hand"
 )]
 
-mod figures;
 mod idle;
 mod listeners;
 mod page;
+mod results;
 mod run;
 
 use std::path::Path;
@@ -30,11 +30,11 @@ use std::path::Path;
 use expd_bench::load::Load;
 use expd_bench::{network, program, target};
 
-use figures::{Cell, Report};
 use listeners::Kind;
+use results::{Cell, Report};
 use run::System;
 
-/// Rounds where the command line names none.
+/// Default number of rounds.
 const ROUNDS: usize = 5;
 
 /// Listeners of each run.
@@ -47,13 +47,13 @@ fn main() {
         ["network", folder, port] => {
             block_on(network::run(Path::new(folder), port.parse().unwrap()));
         }
-        ["listeners", kind, load, folder, door] => {
+        ["listeners", kind, load, folder, web] => {
             let kind: Kind = serde_json::from_str(kind).unwrap();
             let load = serde_json::from_str(load).unwrap();
-            block_on(listeners::run(kind, load, Path::new(folder), door));
+            block_on(listeners::run(kind, load, Path::new(folder), web));
         }
-        ["idle", door] => block_on(idle::run(door)),
-        // `cargo test --all-targets` starts every benchmark, too.
+        ["idle", web] => block_on(idle::run(web)),
+        // `cargo test --all-targets` runs every benchmark, too.
         _ if !words.contains(&"--bench") => {}
         _ => measure(words.iter().find_map(|word| word.parse().ok())),
     }

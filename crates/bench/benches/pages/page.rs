@@ -1,11 +1,10 @@
-//! A page at the door, over a WebSocket.
+//! A web page at the daemon's web server, over a WebSocket.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use expd_bench::account::Account;
 use expd_bench::{http_client, load};
-use expd_domain::{Alphabet, Channel, ChannelId, Secret, login};
-use expd_server::engine_query::Generation;
+use expd_domain::{Alphabet, Channel, ChannelId, Generation, Secret, login};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -20,7 +19,7 @@ pub const APPS: [&str; 4] = ["board", "till", "queue", "map"];
 /// Origin of all pages.
 pub const ORIGIN: &str = "https://kiosk.example";
 
-/// Longest wait for the daemon to be online.
+/// Timeout of the daemon's getting online.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Pause before a request that was refused is repeated.
@@ -32,19 +31,19 @@ pub struct Page {
 }
 
 impl Page {
-    /// Logs in, opens its socket, and asks for the channel. While the daemon is not online, and
-    /// where an app opens too many sockets at once, it tries again.
-    pub async fn open(door: &str, app: &str, generation: Generation) -> Self {
+    /// Logs in, opens its socket, and subscribes to the channel. Tries again while the daemon is
+    /// not online, and while an app opens too many sockets at once.
+    pub async fn open(web: &str, app: &str, generation: Generation) -> Self {
         let end = Instant::now() + PATIENCE;
         let token = loop {
-            match log_in(door, app).await {
+            match log_in(web, app).await {
                 Ok(token) => break token,
                 Err(status) => assert!(Instant::now() < end, "the login is answered {status}"),
             }
             sleep(PAUSE).await;
         };
         let socket = loop {
-            match connect(door, &token, generation).await {
+            match connect(web, &token, generation).await {
                 Ok(socket) => break socket,
                 Err(status) => assert!(Instant::now() < end, "the handshake is answered {status}"),
             }
@@ -55,7 +54,7 @@ impl Page {
             page.send("40").await;
         }
         let channel = ChannelId::encode("demo", &Channel::new("menu"), Alphabet::UrlSafe);
-        // The namespace is open before anything is asked in it.
+        // The namespace is open before anything is sent in it.
         while !page.packet().await.starts_with("40") {}
         let subscribe = format!("42{}", json!(["subscribe", [channel.as_str()]]));
         page.send(&subscribe).await;
@@ -67,7 +66,7 @@ impl Page {
         while !self.packet().await.starts_with("42[\"subscribed\"") {}
     }
 
-    /// Takes broadcasts until the run ends.
+    /// Receives broadcasts until the run ends.
     pub async fn listen(mut self, mut account: Account) -> Account {
         self.subscribed().await;
         account.confirmed();
@@ -86,13 +85,13 @@ impl Page {
         account
     }
 
-    /// The next packet; pings are answered.
+    /// The next packet; answers pings.
     pub async fn packet(&mut self) -> Utf8Bytes {
         loop {
             match self.socket.next().await {
                 Some(Ok(Message::Text(packet))) if packet == "2" => self.send("3").await,
                 Some(Ok(Message::Text(packet))) => return packet,
-                // The library answers the door's own pings.
+                // The library answers the server's pings.
                 Some(Ok(_)) => {}
                 other => panic!("the page's socket has ended: {other:?}"),
             }
@@ -105,13 +104,13 @@ impl Page {
 }
 
 /// Token of a new login, or the status of the refusal.
-async fn log_in(door: &str, app: &str) -> Result<String, u16> {
+async fn log_in(web: &str, app: &str) -> Result<String, u16> {
     let expires = SystemTime::now() + Duration::from_secs(60);
     let expires = expires.duration_since(UNIX_EPOCH).unwrap().as_secs();
     let claims = json!({"type": "consumerApp", "uuid": app, "exp": expires});
     let proof = login::sign(&claims, &Secret::new("key"));
     let request = http_client()
-        .post(format!("http://{door}/api/auth/login"))
+        .post(format!("http://{web}/api/auth/login"))
         .header("Origin", ORIGIN)
         .header("Content-Type", "application/json")
         .body(json!({"token": proof.expose()}).to_string());
@@ -125,17 +124,17 @@ async fn log_in(door: &str, app: &str) -> Result<String, u16> {
 }
 
 async fn connect(
-    door: &str,
+    web: &str,
     token: &str,
     generation: Generation,
 ) -> Result<WebSocketStream<TcpStream>, u16> {
-    let stream = TcpStream::connect(door).await.unwrap();
+    let stream = TcpStream::connect(web).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let number = match generation {
         Generation::V3 => 3,
         Generation::V4 => 4,
     };
-    let url = format!("ws://{door}/socket.io/?EIO={number}&transport=websocket&token={token}");
+    let url = format!("ws://{web}/socket.io/?EIO={number}&transport=websocket&token={token}");
     let mut request = url.into_client_request().unwrap();
     let headers = request.headers_mut();
     headers.insert("Origin", ORIGIN.parse().unwrap());

@@ -16,10 +16,10 @@ use crate::page::{APPS, ORIGIN};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum System {
-    /// gRPC streams, without a door for pages.
+    /// gRPC streams, without a web server.
     Grpc,
-    /// The same with a door that no page uses.
-    GrpcBesideDoor,
+    /// The same with a web server that no page uses.
+    GrpcBesideIdleWeb,
     /// Pages that speak Engine.IO 4, over a WebSocket.
     Pages4,
     /// The same in Engine.IO 3.
@@ -29,41 +29,46 @@ pub enum System {
 /// Measurements of one run.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Sample {
-    /// CPU of the daemon for one delivery, in microseconds.
+    /// CPU of the daemon per delivery, in microseconds.
     pub cpu: f64,
     /// Its private memory at the end, in KiB.
     pub memory: u64,
 }
 
 impl System {
-    pub const ALL: [Self; 4] = [Self::Grpc, Self::Pages4, Self::GrpcBesideDoor, Self::Pages3];
+    pub const ALL: [Self; 4] = [
+        Self::Grpc,
+        Self::Pages4,
+        Self::GrpcBesideIdleWeb,
+        Self::Pages3,
+    ];
 
     fn kind(self) -> Kind {
         match self {
-            Self::Grpc | Self::GrpcBesideDoor => Kind::Grpc,
+            Self::Grpc | Self::GrpcBesideIdleWeb => Kind::Grpc,
             Self::Pages4 => Kind::Page4,
             Self::Pages3 => Kind::Page3,
         }
     }
 
-    fn has_door(self) -> bool {
+    fn has_web(self) -> bool {
         self != Self::Grpc
     }
 }
 
 /// Measures once. `binary` is the daemon.
 pub fn run(system: System, load: Load, binary: &Path) -> Sample {
-    let served = Served::start(system.has_door(), binary);
+    let served = Served::start(system.has_web(), binary);
     let Served {
         folder,
         mut network,
         daemon,
-        door,
+        web,
     } = served;
     let kind = serde_json::to_string(&system.kind()).unwrap();
     let order = serde_json::to_string(&load).unwrap();
     let here = folder.path().to_str().unwrap();
-    let mut listeners = Process::role(&["listeners", &kind, &order, here, &door]);
+    let mut listeners = Process::role(&["listeners", &kind, &order, here, &web]);
     assert_eq!(listeners.line(), "ready", "{system:?} does not listen");
     let before = daemon.spent();
     network.tell(&order);
@@ -87,30 +92,30 @@ pub struct Served {
     pub folder: tempfile::TempDir,
     pub network: Process,
     pub daemon: Process,
-    /// Host and port of the door.
-    pub door: String,
+    /// Host and port of the web server.
+    pub web: String,
 }
 
 impl Served {
-    pub fn start(has_door: bool, binary: &Path) -> Self {
+    pub fn start(has_web: bool, binary: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut network = Process::role(&["network", folder.path().to_str().unwrap(), "0"]);
         let port = network.line();
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let door = free.local_addr().unwrap().to_string();
+        let web = free.local_addr().unwrap().to_string();
         drop(free);
-        let settings = settings(&port, folder.path(), has_door.then_some(&door));
+        let settings = settings(&port, folder.path(), has_web.then_some(&web));
         let daemon = start(folder.path(), &settings, binary);
         Self {
             folder,
             network,
             daemon,
-            door,
+            web,
         }
     }
 }
 
-fn settings(port: &str, folder: &Path, door: Option<&String>) -> String {
+fn settings(port: &str, folder: &Path, web: Option<&String>) -> String {
     let settings = format!(
         r#"
         [daemon]
@@ -128,17 +133,17 @@ fn settings(port: &str, folder: &Path, door: Option<&String>) -> String {
         "#,
         state = folder.join("state").display(),
     );
-    let Some(door) = door else { return settings };
+    let Some(web) = web else { return settings };
     let apps = APPS.map(|app| {
         format!(
             "[[web.apps]]\nname = \"{app}\"\norigins = [\"{ORIGIN}\"]\nuuid = \"{app}\"\napi_key = \"key\"\n\
              [[access]]\napp = \"{app}\"\nallow = [\"listen\"]\n"
         )
     });
-    format!("{settings}[web]\nlisten = \"{door}\"\n{}", apps.concat())
+    format!("{settings}[web]\nlisten = \"{web}\"\n{}", apps.concat())
 }
 
-/// Starts the daemon, and waits until it lets programs in.
+/// Starts the daemon, and waits until it accepts programs.
 fn start(folder: &Path, settings: &str, binary: &Path) -> Process {
     let at = |name: &str| -> PathBuf { folder.join(name) };
     let (file, socket) = (at("expd.toml"), at("socket"));

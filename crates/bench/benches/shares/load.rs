@@ -1,5 +1,5 @@
-//! Apps at their limits: each takes all that one user may have of one resource, and goes on asking
-//! for more at the pace of a program that tries again.
+//! Apps at their limits: each takes everything that one user may have of one resource, and
+//! continues to ask for more at the pace of a program that retries.
 
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -47,10 +47,10 @@ pub const LOADS: [Load; 5] = [
     },
 ];
 
-/// Interval at which a program that was refused tries again.
+/// Interval at which a refused program tries again.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// Refusals, of which the first says that the limit is reached.
+/// Refusals, of which the first indicates that the limit is reached.
 #[derive(Debug, Default)]
 pub struct Progress(AtomicU64);
 
@@ -70,8 +70,8 @@ impl Progress {
         }
     }
 
-    /// Waits until the limit is reached, and for the burst before it to be over. False where the
-    /// machine is too slow for that: the row then has no refusals, and says nothing of the limit.
+    /// Waits until the limit is reached and the burst before it is over. False if the machine is
+    /// too slow for that: the row then has no refusals, and says nothing about the limit.
     pub async fn reached(&self) -> bool {
         let waiting = async {
             while self.refused() == 0 {
@@ -114,8 +114,8 @@ async fn network(socket: &std::path::Path) -> NetworkClient<Channel> {
     }
 }
 
-/// Broadcasts that wait for responses for an hour, as many as may be under way, and one more at
-/// each retry.
+/// Broadcasts that wait for responses for an hour, as many as may be pending, and one more at each
+/// retry.
 async fn calls(socket: PathBuf, progress: std::sync::Arc<Progress>) {
     let mut open = JoinSet::new();
     // As many calls as one connection may have.
@@ -145,7 +145,7 @@ async fn calls(socket: PathBuf, progress: std::sync::Arc<Progress>) {
     }
 }
 
-/// Broadcasts of one size, so many a second, of which the daemon takes what the rate allows.
+/// Broadcasts of one size, this many per second, of which the daemon accepts what the rate allows.
 async fn broadcasts(
     socket: PathBuf,
     progress: std::sync::Arc<Progress>,
@@ -160,7 +160,7 @@ async fn broadcasts(
         due.tick().await;
         while open.try_join_next().is_some() {}
         for _ in 0..at_once {
-            // A program that waits for its answers has no more under way.
+            // A program that waits for its responses has no more pending.
             if open.len() >= 256 {
                 break;
             }
@@ -215,7 +215,7 @@ async fn connections(socket: PathBuf, progress: std::sync::Arc<Progress>) {
     }
 }
 
-/// True for a connection that the daemon closes at once.
+/// True if the daemon closes the connection at once.
 async fn is_closed(stream: &mut UnixStream) -> bool {
     let mut bytes = [0; 64];
     let mut closed = async || loop {

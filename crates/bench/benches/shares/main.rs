@@ -44,7 +44,7 @@ struct Percentiles {
     deliveries: (f64, f64),
 }
 
-/// The place of the other app.
+/// The daemon of the other app.
 #[derive(Clone, Copy)]
 enum Place {
     /// Another daemon.
@@ -54,11 +54,11 @@ enum Place {
 }
 
 /// Result of one run.
-struct Run {
+struct RunResult {
     percentiles: Percentiles,
-    /// Refusals that the app at its limit had, in a second.
+    /// Refusals per second of the app at its limit.
     refused: f64,
-    /// Part of one core that the honest program's daemon, and its network, took.
+    /// Part of one core that the honest program's daemon, and its network, used.
     cores: (f64, f64),
 }
 
@@ -68,7 +68,7 @@ struct Row {
     alone: Vec<Percentiles>,
     elsewhere: Vec<Percentiles>,
     here: Vec<Percentiles>,
-    /// See [`Run::refused`].
+    /// See [`RunResult::refused`].
     refused: Vec<f64>,
 }
 
@@ -79,7 +79,7 @@ fn number(name: &str, default: u64) -> u64 {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    // `cargo test --all-targets` starts every benchmark, too.
+    // `cargo test --all-targets` runs every benchmark, too.
     if !arguments.iter().any(|argument| argument == "--bench") {
         return;
     }
@@ -123,7 +123,7 @@ fn main() {
 }
 
 impl Row {
-    fn add(&mut self, place: Option<Place>, run: &Run) {
+    fn add(&mut self, place: Option<Place>, run: &RunResult) {
         match place {
             None => self.alone.push(run.percentiles),
             Some(Place::Elsewhere) => self.elsewhere.push(run.percentiles),
@@ -135,7 +135,7 @@ impl Row {
     }
 }
 
-fn report(round: u64, load: Option<(&Load, Place)>, run: &Run) {
+fn report(round: u64, load: Option<(&Load, Place)>, run: &RunResult) {
     let name = match load {
         None => "alone".to_owned(),
         Some((load, Place::Elsewhere)) => format!("{} elsewhere", load.name),
@@ -149,8 +149,8 @@ fn report(round: u64, load: Option<(&Load, Place)>, run: &Run) {
     );
 }
 
-/// One run of the honest program, beside a load or alone.
-async fn measure(load: Option<(&'static Load, Place)>, time: Duration) -> Run {
+/// One run of the honest program, with a load or without.
+async fn measure(load: Option<(&'static Load, Place)>, time: Duration) -> RunResult {
     let daemon = Daemon::start().await;
     let elsewhere = match load {
         Some((_, Place::Elsewhere)) => Some(Daemon::start().await),
@@ -159,7 +159,7 @@ async fn measure(load: Option<(&'static Load, Place)>, time: Duration) -> Run {
     let victim = Victim::start(&daemon, PERIOD).await;
     let stop = CancellationToken::new();
     let progress = Arc::new(Progress::default());
-    // The other app has a thread of its own, as a program of its own would.
+    // The other app has its own thread, as it would have its own process.
     let loading = load.map(|(load, _)| {
         let socket = elsewhere.as_ref().unwrap_or(&daemon).socket();
         let (stop, progress) = (stop.clone(), progress.clone());
@@ -190,7 +190,7 @@ async fn measure(load: Option<(&'static Load, Place)>, time: Duration) -> Run {
             .unwrap();
     }
     let seconds = time.as_secs_f64();
-    Run {
+    RunResult {
         percentiles: Percentiles {
             calls: percentiles(calls),
             deliveries: percentiles(deliveries),

@@ -1,4 +1,4 @@
-//! The status as it comes from the daemon.
+//! Conversion of the status from the contract.
 
 use super::{
     ChannelStatus, Counters, Identity, InstanceStatus, LimitHit, LinkEvent, LinkStatus,
@@ -129,7 +129,7 @@ impl Identity {
 }
 
 impl LinkEvent {
-    /// Converts an event of the contract; none for a state that this version does not know.
+    /// Converts an event of the contract; `None` for a state that this version does not know.
     pub(crate) fn from_wire(event: proto::LinkEvent) -> Option<Self> {
         Some(Self {
             state: link_state_from_wire(event.state())?,
@@ -167,7 +167,7 @@ impl InstanceStatus {
             host: instance.host,
             identity: instance.identity.map(Identity::from_wire).transpose()?,
             link: LinkStatus {
-                // A state that this version does not know is neither online nor given up.
+                // A state that this version does not know counts as neither online nor given up.
                 state: link_state_from_wire(link.state()).unwrap_or(LinkState::Connecting),
                 since: Time::from_wire(link.since),
                 attempt: link.attempt,

@@ -14,9 +14,9 @@ use crate::pattern;
 /// A pattern of paths, without query: `*` stands for any text, slashes included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathPattern {
-    /// As it was written.
+    /// The pattern as written.
     text: String,
-    /// Encoded as paths are before they are sent.
+    /// The pattern encoded as paths are before they are sent.
     sent: String,
 }
 
@@ -24,12 +24,12 @@ pub struct PathPattern {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NeverMatches {
     /// It reaches logins and tokens alone.
-    #[error("paths of logins are the daemon's own, and no rule opens them")]
+    #[error("the paths of logins are the daemon's own; no rule can allow them")]
     Logins,
     /// It names a query.
-    #[error("a rule is about the path alone: a ? never occurs in one")]
+    #[error("a rule matches the path only, which never contains a ?")]
     Query,
-    /// It is no path that is ever sent.
+    /// No path that can be sent matches.
     #[error(transparent)]
     Path(#[from] ApiPathError),
 }
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn a_path_that_some_server_reads_as_another_is_not_matched() {
         for (pattern, path) in [
-            // The list, and not one of it.
+            // The collection, not one of its items.
             ("/api/devices/*", "/api/devices/"),
             ("/api/devices/*", "/api/devices//"),
             ("/api/devices/*", "/api/devices/;x"),
@@ -172,7 +172,7 @@ mod tests {
         for (pattern, reason) in [
             ("/api/auth/*", "logins"),
             ("/api/auth/token", "logins"),
-            ("/api/devices?limit=*", "a ? never"),
+            ("/api/devices?limit=*", "never contains a ?"),
             ("/devices/*", "does not start with /api/"),
             ("devices", "does not start with /api/"),
             ("/api/devices/../users", ".. segment"),

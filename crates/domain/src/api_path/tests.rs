@@ -123,7 +123,7 @@ fn what_servers_may_read_in_different_ways_is_refused_with_a_reason() {
     );
 }
 
-/// The class that one server reads: by itself, apart from the code above.
+/// The class that one server reads, computed independently of the code above.
 fn read_by_a_server(path: &str, decodings: usize, way: usize) -> PathClass {
     let mut bytes = path.as_bytes().to_vec();
     for _ in 0..decodings {

@@ -32,7 +32,7 @@ fn a_seed_is_read_and_nothing_outside_of_its_folder() {
     symlink(outside.path(), at("out")).unwrap();
     symlink(outside.path().join("secret"), at("a/link")).unwrap();
     let files = files(Some(folder.path()), None, 0);
-    let read = |path: &str| files.read(&Place::Seed(path.into()));
+    let read = |path: &str| files.read(&FileLocation::Seed(path.into()));
     assert_eq!(text(read("a/f")), "f");
     for path in [
         "out/secret",
@@ -46,7 +46,7 @@ fn a_seed_is_read_and_nothing_outside_of_its_folder() {
     ] {
         assert!(read(path).is_err(), "{path}");
     }
-    assert!(files.read(&Place::Upload("../x".into())).is_err());
+    assert!(files.read(&FileLocation::Upload("../x".into())).is_err());
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn an_upload_is_there_once_it_is_kept_and_its_bytes_come_back_with_it() {
     second.keep();
     assert_eq!(text(files.read(&place)), "second");
     assert_eq!(lock(&files.used).all, 6);
-    let Place::Upload(upload) = &place else {
+    let FileLocation::Upload(upload) = &place else {
         panic!("{place:?}");
     };
     let removed = files.remove(vec![RemovedFile {

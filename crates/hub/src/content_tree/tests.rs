@@ -1,11 +1,11 @@
 use super::*;
-use crate::content_node::Place;
+use crate::content_node::FileLocation;
 
 fn tree() -> ContentTree {
     ContentTree::new(Store::default())
 }
 
-fn node(parent: &str, name: &str, kind: Kind) -> NewNode {
+fn node(parent: &str, name: &str, kind: NodeKind) -> NewNode {
     NewNode {
         parent: parent.to_owned(),
         name: name.to_owned(),
@@ -17,14 +17,14 @@ fn node(parent: &str, name: &str, kind: Kind) -> NewNode {
 
 fn file(upload: &str) -> StoredFile {
     StoredFile {
-        place: Place::Upload(upload.to_owned()),
+        place: FileLocation::Upload(upload.to_owned()),
         size: 3,
         mime: "text/plain".to_owned(),
     }
 }
 
-fn text(upload: &str) -> Kind {
-    Kind::File {
+fn text(upload: &str) -> NodeKind {
+    NodeKind::File {
         file: file(upload),
         variants: Vec::new(),
     }
@@ -38,9 +38,10 @@ fn code<T>(result: Result<T, ApiError>) -> &'static str {
 fn nodes_are_found_by_path_after_their_folder_has_moved() {
     let tree = tree();
     let tree = &mut *tree.lock();
-    tree.insert("a".into(), node(ROOT, "a", Kind::Folder))
+    tree.insert("a".into(), node(ROOT, "a", NodeKind::Folder))
         .unwrap();
-    tree.insert("b".into(), node(ROOT, "b", Kind::App)).unwrap();
+    tree.insert("b".into(), node(ROOT, "b", NodeKind::App))
+        .unwrap();
     tree.insert("f".into(), node("a", "f", text("1"))).unwrap();
     assert_eq!(tree.path("f"), "/a/f");
     let mv = |parent: &str, name: &str| NodeChange {
@@ -66,7 +67,7 @@ fn nodes_are_found_by_path_after_their_folder_has_moved() {
         "content.name.invalid"
     );
     assert_eq!(
-        code(tree.insert("g".into(), node("a", "f", Kind::Folder))),
+        code(tree.insert("g".into(), node("a", "f", NodeKind::Folder))),
         "content.exists"
     );
     assert_eq!(code(tree.remove(ROOT)), "content.fixed");
@@ -84,7 +85,7 @@ fn folders_are_nested_so_deep_and_no_deeper() {
     let mut parent = ROOT.to_owned();
     let mut made = 0;
     while tree
-        .insert(made.to_string(), node(&parent, "n", Kind::Folder))
+        .insert(made.to_string(), node(&parent, "n", NodeKind::Folder))
         .is_ok()
     {
         parent = made.to_string();
@@ -114,7 +115,7 @@ fn a_variant_is_replaced_by_another_of_its_name() {
 fn a_node_whose_place_is_gone_or_taken_comes_back_elsewhere() {
     let tree = tree();
     let tree = &mut *tree.lock();
-    tree.insert("a".into(), node(ROOT, "a", Kind::Folder))
+    tree.insert("a".into(), node(ROOT, "a", NodeKind::Folder))
         .unwrap();
     tree.insert("f".into(), node("a", "f", text("1"))).unwrap();
     let record = serde_json::to_string(&tree.nodes["f"]).unwrap();

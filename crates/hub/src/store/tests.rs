@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 
 async fn rows(path: &Path, table: Table) -> Vec<(String, String)> {
@@ -38,7 +40,7 @@ async fn what_was_put_is_there_again_and_what_was_removed_is_not() {
 async fn a_change_that_cannot_be_committed_is_said_to_be_and_committed_later() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hub.db");
-    // As after a failed write, the database has to be opened again, and cannot be.
+    // As after a failed write, the database must be reopened, and cannot be.
     fs::create_dir(&path).unwrap();
     let store = Store::start(&path, None).unwrap();
     store.put(Table::Data, "a", Some("1".to_owned()));

@@ -1,4 +1,4 @@
-//! Logging in and staying so.
+//! Logging in and staying logged in.
 
 use std::time::Duration;
 
@@ -97,7 +97,7 @@ async fn the_python_sdks_milliseconds_are_understood() {
     hub.session(&token_login(&claims, "device secret")).await;
 }
 
-/// Body of a login as a client sends it: the claims, the secret, and what stands beside the token.
+/// Body of a login as a client sends it: the claims, the secret, and the members beside the token.
 fn signed(claims: &Value, secret: &str, beside: &Value) -> Value {
     let mut body = beside.clone();
     let token = expd_domain::login::sign(claims, &Secret::new(secret));
@@ -105,7 +105,7 @@ fn signed(claims: &Value, secret: &str, beside: &Value) -> Value {
     body
 }
 
-/// A login, with the kind and the uuid that it leads to.
+/// A login, and the kind and the uuid that it results in.
 struct Attempt {
     client: &'static str,
     body: Value,

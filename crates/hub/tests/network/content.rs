@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::running_hub::*;
 
-/// Content as the vendor's suites want it.
+/// Content as the vendor's test suites expect it.
 fn seed(folder: &Path) {
     for path in ["menus/summer", "clock", "logo.png.variants"] {
         fs::create_dir_all(folder.join(path)).unwrap();
@@ -99,7 +99,7 @@ fn restricted(client: &Client<'_>) -> String {
     token.expose().to_owned()
 }
 
-/// Asks for a file without a login, with further header fields.
+/// Requests a file without a login, with further header fields.
 async fn fetch(hub: &RunningHub, path: &str, headers: &[(&str, &str)]) -> Response {
     let mut request = hub.http.get(format!("{}{path}", hub.url));
     for (name, value) in headers {
@@ -163,7 +163,7 @@ async fn what_is_in_the_content_folder_is_found_as_the_sdks_look_for_it() {
         (Some(7), 1)
     );
 
-    // What is in an app is listed with it alone.
+    // The contents of an app are listed only on request.
     let app = apps["results"][0]["uuid"].as_str().unwrap();
     let path = format!("/api/content?parent={app}");
     assert_eq!(get(&device, &path).await["total"], 0);
@@ -213,7 +213,7 @@ async fn a_file_is_delivered_to_those_who_prove_a_login_in_every_form_that_clien
             format!("/api/delivery/clock/index.html?_rt={rt}"),
             "<script src=clock.js></script>",
         ),
-        // An app without its index leads to it.
+        // An app without its index redirects to it.
         (
             format!("/api/delivery//clock?_rt={rt}"),
             "<script src=clock.js></script>",
@@ -245,7 +245,7 @@ async fn a_file_is_delivered_to_those_who_prove_a_login_in_every_form_that_clien
             "/api/delivery/logo.png?_rt=x".to_owned(),
             (401, "authentication.token.invalid"),
         ),
-        // A token of calls has no place in URLs.
+        // An API token is not accepted in URLs.
         (
             format!("/api/delivery/logo.png?_rt={token}"),
             (401, "authentication.token.invalid"),
@@ -270,7 +270,7 @@ async fn a_file_is_delivered_to_those_who_prove_a_login_in_every_form_that_clien
         let refusal = refusal(fetch(&hub, &path, &[]).await).await;
         assert_eq!(refusal, (refused.0, refused.1.to_owned()), "{path}");
     }
-    // It reads content and nothing else.
+    // A restricted token grants content and nothing else.
     let response = hub.http.get(format!("{}/api/devices", hub.url));
     let response = response.bearer_auth(&rt).send().await.unwrap();
     assert_eq!(response.status(), 401);
@@ -300,7 +300,7 @@ async fn parts_and_unchanged_files_are_answered_as_browsers_ask() {
     fs::write(folder.path().join("logo.png"), "another").unwrap();
     let changed = fetch(&hub, &path, &[("if-none-match", &etag)]).await;
     assert_eq!(text(changed).await, (200, "another".to_owned()));
-    // A link that appears in the folder leads nowhere.
+    // A link that appears in the folder is not followed.
     fs::remove_file(folder.path().join("logo.png")).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", folder.path().join("logo.png")).unwrap();
     let gone = refusal(fetch(&hub, &path, &[]).await).await;
@@ -338,7 +338,7 @@ async fn folders_apps_urls_and_files_are_created_changed_and_deleted() {
     );
     create(json!({"name": "a", "subtype": "scala:content:app", "parent": parent})).await;
 
-    // The file comes before the fields that say what it is.
+    // The file precedes the fields that describe it.
     let content: Vec<u8> = (0..1_000_000_u32)
         .map(|n| u8::try_from(n % 251).unwrap())
         .collect();
@@ -359,7 +359,7 @@ async fn folders_apps_urls_and_files_are_created_changed_and_deleted() {
         (&json!("/f/film.mp4"), &json!(1_000_000))
     );
     assert_eq!(file["mimeType"], "video/mp4");
-    // Moved with all that is in it, and heard of.
+    // Moved with all of its contents, and announced.
     let uuid = file["uuid"].as_str().unwrap();
     let own = format!("/api/content/{uuid}");
     let id = channel_id(&Channel::new(uuid).system(), Alphabet::UrlSafe);
@@ -497,7 +497,7 @@ async fn what_makes_no_sense_is_refused_and_leaves_nothing() {
         assert_eq!((status, &refused["code"]), (400, &json!(code)));
     }
     assert_eq!(get(&user, "/api/content").await["total"], 0);
-    // What was refused is charged to nobody: half of the budget is there.
+    // A refused upload is charged to nobody: half of the budget is left.
     let (status, kept) = upload(&user, &[], Some(("a", "b/c", &[0; 500]))).await;
     assert_eq!(status, 201, "{kept}");
     let (status, again) = upload(&user, &[], Some(("a", "b/c", b""))).await;
@@ -530,7 +530,7 @@ async fn the_cookie_comes_with_each_answer_and_each_handshake_of_polling() {
     let handshake = format!("/socket.io/?token={token}&EIO=3&transport=polling");
     let answered = fetch(&hub, &handshake, &[]).await;
     assert_eq!(header(&answered, "set-cookie"), here);
-    // What is delivered to a token in the URL is followed by what its page names.
+    // A page delivered to a token in the URL gets its further files by the cookie.
     let answered = fetch(&hub, &format!("/api/delivery/clock?_rt={rt}"), &[]).await;
     assert_eq!(header(&answered, "set-cookie"), here);
     let stranger = fetch(&hub, "/api/devices", &[]).await;
@@ -577,7 +577,7 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).await.ok();
     }
-    // All of the identity's half of the budget is there again.
+    // The identity's whole half of the budget is free again.
     let whole = vec![1; 1 << 19];
     expd_test_support::eventually("there is room again", async || {
         let (status, body) = upload(&user, &[], Some(("whole", "b/c", &whole))).await;

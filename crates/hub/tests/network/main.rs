@@ -1,6 +1,6 @@
 //! The embedded network, started in process on a free port and used over HTTP, WebSocket, and long
-//! polling by hand in both generations, where each byte can be seen.
-//! `tests/behaviour/library_client.rs` has a client of a library.
+//! polling by hand in both generations, where each byte is visible.
+//! `tests/behaviour/library_client.rs` uses a library's client.
 
 #![allow(
     clippy::unwrap_used,

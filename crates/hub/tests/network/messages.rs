@@ -78,7 +78,7 @@ async fn a_broadcast_is_held_open_for_its_timeout() {
         assert_eq!(response.text().await.unwrap(), "[]");
         let took = began.elapsed();
         assert!(took >= Duration::from_millis(timeout), "{took:?}");
-        // Nowhere near the longest that it may ask for, which is an hour.
+        // Far below the maximum timeout, which is an hour.
         assert!(took < DEADLINE, "{took:?}");
     }
 }
@@ -194,7 +194,7 @@ async fn one_channel_has_many_spellings_and_is_heard_once() {
     }
     device.broadcast(&json!(urlsafe), "last", "1", 0).await;
     assert_eq!(both.event("broadcast").await["name"], "last", "heard twice");
-    // A later subscribe changes the spelling that is heard, and nothing else.
+    // A later subscribe changes the spelling that is delivered, and nothing else.
     one.subscribe(&[&standard]).await;
     one.event("broadcast").await;
     one.event("subscribed").await;

@@ -43,7 +43,7 @@ async fn a_device_is_paired_and_its_secret_reaches_it_alone() {
     assert_eq!(device.auth.identity.uuid, paired.uuid);
     let document = device.request(Method::GET, &format!("/api/devices/{}", paired.uuid));
     assert!(document.send().await.unwrap().status().is_success());
-    // The other device has heard nothing of it: the next that comes is what we send for it.
+    // The other device has received nothing of it: its next message is the one sent for it.
     operator::pair(&hub.url, Some(&operator_key()), code(&other))
         .await
         .unwrap();
@@ -109,7 +109,7 @@ async fn a_waiting_device_may_know_no_organization() {
         assert_eq!(heard["channel"], id);
         assert_eq!(heard["payload"]["uuid"], paired.unwrap().uuid);
     }
-    // Nobody else may.
+    // No other identity may.
     let user = hub.user().await;
     let mut socket = user.socket(4).await.connected().await;
     socket.subscribe(&["W251bGwsInBhaXJpbmciLDEsMF0="]).await;

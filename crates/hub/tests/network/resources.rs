@@ -254,7 +254,7 @@ async fn a_created_device_logs_in_with_its_secret_until_it_is_deleted() {
             Some(chosen) => assert_eq!(secret, chosen),
             None => assert!(secret.len() == 64 && secret.bytes().all(|b| b.is_ascii_hexdigit())),
         }
-        // Nobody else learns it, and the SDKs' save, which sends it back, changes nothing.
+        // Nobody else can read it, and the SDKs' save, which sends it back, changes nothing.
         let own = format!("/api/devices/{uuid}");
         assert_eq!(get(&user, &own).await["secret"], Value::Null);
         let (_, saved) = call(&user, Method::PATCH, &own, &created.to_string()).await;

@@ -1,4 +1,4 @@
-//! A hub with one of each kind of client, and the clients.
+//! A hub, and one client of each kind.
 
 use expd_domain::identity::Authentication;
 use expd_domain::login::{self, Claims};
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub const ORGANIZATION: &str = "demo";
-/// Hash of `correct horse` with the least work that Argon2 allows, so that debug builds check it
+/// Hash of `correct horse` with the lowest cost that Argon2 allows, so that debug builds check it
 /// quickly.
 const CHEAP_HASH: fn() -> String = || {
     use argon2::password_hash::PasswordHasher as _;
@@ -131,7 +131,7 @@ impl RunningHub {
             .unwrap()
     }
 
-    /// Waits until the counters are as `wanted`.
+    /// Waits until the counters match `wanted`.
     pub async fn counters_become(&self, wanted: impl Fn(&CountersSnapshot) -> bool) {
         let look = async || {
             let counters = self.counters().await;
@@ -165,7 +165,7 @@ pub fn device_login(uuid: &str, secret: &str, allow_pairing: bool) -> Value {
     token_login(&claims, secret)
 }
 
-/// Somebody who is logged in.
+/// A logged-in client.
 pub struct Client<'a> {
     pub hub: &'a RunningHub,
     pub auth: Authentication,
@@ -217,7 +217,7 @@ impl Client<'_> {
     }
 }
 
-/// The code of an error answer, after its status.
+/// The code of an error response, with its status.
 pub async fn refusal(response: Response) -> (u16, String) {
     let status = response.status().as_u16();
     let text = response.text().await.unwrap();
@@ -235,23 +235,23 @@ pub fn channel_id(channel: &Channel, alphabet: Alphabet) -> String {
         .to_owned()
 }
 
-/// A Socket.IO client that only polls, and hides nothing of what comes.
+/// A Socket.IO client that only polls, and shows every packet.
 pub struct Polling {
     http: reqwest::Client,
     url: String,
     generation: u32,
-    /// Packets received and not asked for yet.
+    /// Packets that were received and not taken yet.
     packets: std::collections::VecDeque<String>,
 }
 
 impl Polling {
-    /// Opens a session and its namespace; what the namespace answered is the first packet.
+    /// Opens a session and its namespace; the namespace's answer is the first packet.
     pub async fn open(url: &str, token: &str, generation: u32) -> Self {
         let http = http_client();
         let url =
             format!("{url}/socket.io/?EIO={generation}&transport=polling&b64=1&token={token}");
         let text = http.get(&url).send().await.unwrap().text().await.unwrap();
-        // The Python SDK's client passes over whatever comes with the handshake.
+        // The Python SDK's client ignores what arrives with the handshake.
         let handshake = unframe(&text, generation);
         let [open] = handshake.as_slice() else {
             panic!("{handshake:?} is more than a handshake");
@@ -282,7 +282,7 @@ impl Polling {
         assert_eq!(answer.text().await.unwrap(), "ok");
     }
 
-    /// The next packet, as text; `None` when the session has ended.
+    /// The next packet, as text; `None` if the session has ended.
     pub async fn try_next(&mut self) -> Option<String> {
         loop {
             while let Some(packet) = self.packets.pop_front() {
@@ -307,7 +307,7 @@ impl Polling {
         self.try_next().await.expect("the socket is closed")
     }
 
-    /// Passes over the packet that says that the namespace is open.
+    /// Skips the packet that confirms the namespace.
     pub async fn connected(mut self) -> Self {
         let packet = self.next().await;
         assert!(packet.starts_with("40"), "{packet}");
@@ -329,7 +329,7 @@ impl Polling {
         self
     }
 
-    /// The next packet, which has to be an event of this name: its argument.
+    /// The argument of the next packet, which must be an event of this name.
     pub async fn event(&mut self, name: &str) -> Value {
         let packet = self.next().await;
         let event: Value = serde_json::from_str(packet.strip_prefix("42").unwrap_or_default())

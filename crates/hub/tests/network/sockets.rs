@@ -1,4 +1,4 @@
-//! The life of a socket: let in, refused, expired, too slow, shut down.
+//! The life of a socket: admitted, refused, expired, too slow, shut down.
 
 use std::time::Duration;
 
@@ -143,12 +143,12 @@ async fn long_polling_goes_over_to_a_web_socket_and_misses_nothing() {
         device.broadcast(&channel, "between", "1", 0).await;
         stream.write_all(&masked_text("5")).await.unwrap();
         assert!(read_message(&mut stream).await.contains("\"between\""));
-        // A large one comes in many frames.
+        // A large one is sent in many frames.
         let large = format!("\"{}\"", "é".repeat(100_000));
         device.broadcast(&channel, "large", &large, 0).await;
         let message = read_message(&mut stream).await;
         assert!(message.ends_with(&format!("\"payload\":{large}}}]")));
-        // Another one for the same session is refused, and takes nothing away.
+        // Another one for the same session is refused, and does not disturb the first.
         let again = try_raw_upgrade(&hub, &path).await.1;
         assert!(again.starts_with("HTTP/1.1 400"), "{again}");
         device.broadcast(&channel, "after", "1", 0).await;
@@ -243,13 +243,13 @@ async fn a_hub_stops_within_a_second_and_its_port_is_free_at_once() {
             .await;
         hub.stop().await;
     };
-    // None of the three is waited for until it ends by itself: the call is held for a minute.
+    // None of the three is waited for until it ends by itself: the call lasts a minute.
     let (held, polled, ()) = tokio::join!(held, polling.try_next(), stop);
     assert_eq!(held.unwrap().text().await.unwrap(), "[]");
     assert_eq!(polled, None);
     let mut rest = Vec::new();
     let closed = websocket.read_to_end(&mut rest);
-    // A reset is an end, too.
+    // A reset counts as an end, too.
     in_time("the socket closes", closed).await.ok();
     drop(idle);
 
@@ -268,7 +268,7 @@ async fn many_hubs_live_side_by_side() {
     other.device().await;
 }
 
-/// A WebSocket of which nothing is read but the handshake's beginning.
+/// A WebSocket of which only the beginning of the handshake is read.
 async fn raw_websocket(hub: &RunningHub, token: &str) -> TcpStream {
     let path = format!("/socket.io/?EIO=4&transport=websocket&token={token}");
     raw_upgrade(hub, &path).await
@@ -280,7 +280,7 @@ async fn raw_upgrade(hub: &RunningHub, path: &str) -> TcpStream {
     stream
 }
 
-/// A connection on which a WebSocket was asked for, and the answer's head.
+/// A connection that requested a WebSocket, and the response's head.
 async fn try_raw_upgrade(hub: &RunningHub, path: &str) -> (TcpStream, String) {
     let host = hub.url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(host).await.unwrap();
@@ -295,7 +295,7 @@ async fn try_raw_upgrade(hub: &RunningHub, path: &str) -> (TcpStream, String) {
     (stream, String::from_utf8(head).unwrap())
 }
 
-/// The next message of text, of however many frames.
+/// The next text message, of any number of frames.
 async fn read_message(stream: &mut TcpStream) -> String {
     let read = async {
         let mut message = Vec::new();
@@ -315,7 +315,7 @@ async fn read_message(stream: &mut TcpStream) -> String {
             if head[0] & 0x80 == 0 {
                 continue;
             }
-            // Pings are not what is waited for.
+            // Pings are skipped.
             let text = String::from_utf8(std::mem::take(&mut message)).unwrap();
             if text != "2" {
                 return text;

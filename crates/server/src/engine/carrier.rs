@@ -1,18 +1,18 @@
-//! Carrier of a socket's packets: polls, or a WebSocket; and the change from one to the other.
+//! Carrier of a socket's packets: polls or a WebSocket, and the upgrade from one to the other.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::entry::WaitingPoll;
-use super::packet::{Outgoing, Packet};
+use super::packet::{Packet, QueuedPacket};
 use super::socket_event::Closed;
 use super::websocket::WebSocket;
 
-/// Time that a client has to go over to a WebSocket that it tries.
+/// Time for a client to upgrade to a WebSocket that it probes.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Packet that tells a poll to end.
+/// Packet that ends a poll.
 const NOOP: &str = "6";
 
 pub(super) enum Carrier {
@@ -22,36 +22,37 @@ pub(super) enum Carrier {
 
 #[derive(Default)]
 pub(super) struct Polling {
-    /// The poll that waits; none between two.
+    /// The pending poll; `None` between two polls.
     poll: Option<WaitingPoll>,
-    /// The WebSocket that the client is trying.
+    /// The WebSocket that the client probes.
     probe: Option<Probe>,
-    /// Packets of the protocol that a poll has yet to take.
+    /// Engine.IO packets that wait for the next poll.
     control: Vec<Packet>,
-    /// Packets that came when the protocol had just answered the poll: what one write has.
-    held: Vec<Outgoing>,
+    /// Packets that arrived just after an Engine.IO packet had answered the poll: those of one
+    /// write.
+    held: Vec<QueuedPacket>,
 }
 
 struct Probe {
     websocket: WebSocket,
     until: Instant,
-    /// The client has tried it, and polls no more.
+    /// The client has probed it, and polls no more.
     tried: bool,
 }
 
-/// The carrier, or its client, is gone.
+/// The carrier or its client is gone.
 pub(super) struct Gone;
 
-/// State of a poll that has come.
+/// State of a new poll.
 pub(super) enum Waiting {
     /// It waits for packets.
     Empty,
-    /// Packets that were kept have answered it.
+    /// Retained packets have answered it.
     Answered,
 }
 
 impl Carrier {
-    /// True while it takes packets.
+    /// True while the carrier accepts packets.
     pub(super) fn is_writable(&self) -> bool {
         match self {
             Self::WebSocket(websocket) => websocket.is_drained(),
@@ -59,7 +60,7 @@ impl Carrier {
         }
     }
 
-    /// The WebSocket to be read and written, in use or being tried.
+    /// The WebSocket to be read and written: in use or being probed.
     pub(super) fn websocket(&mut self) -> Option<&mut WebSocket> {
         match self {
             Self::WebSocket(websocket) => Some(websocket),
@@ -67,7 +68,7 @@ impl Carrier {
         }
     }
 
-    /// Sends a packet of the protocol as soon as there is a way.
+    /// Sends an Engine.IO packet as soon as there is a carrier.
     pub(super) fn send_control(&mut self, packet: Packet) {
         match self {
             Self::WebSocket(websocket) => websocket.queue(packet),
@@ -75,7 +76,7 @@ impl Carrier {
         }
     }
 
-    /// Packets of the protocol that wait for a poll.
+    /// Number of Engine.IO packets that wait for a poll.
     pub(super) fn waiting_control(&self) -> usize {
         match self {
             Self::WebSocket(_) => 0,
@@ -83,7 +84,7 @@ impl Carrier {
         }
     }
 
-    /// Starts as a WebSocket; what was to be said goes there.
+    /// Starts as a WebSocket, and sends the retained Engine.IO packets over it.
     pub(super) fn become_websocket(&mut self, mut websocket: WebSocket) {
         if let Self::Polling(polling) = self {
             for packet in std::mem::take(&mut polling.control) {
@@ -95,21 +96,21 @@ impl Carrier {
 }
 
 impl Polling {
-    /// The packet that a handshake is answered with.
+    /// Takes the packet that answers a handshake.
     pub(super) fn take_handshake(&mut self) -> Option<Packet> {
         (!self.control.is_empty()).then(|| self.control.remove(0))
     }
 
-    /// Packets of the protocol that wait for a poll or a WebSocket.
+    /// Takes the Engine.IO packets that wait for a poll or a WebSocket.
     fn take_control(&mut self) -> Vec<Packet> {
         std::mem::take(&mut self.control)
     }
 
-    /// Lets a poll wait, or answers it with the packets that were kept for it.
+    /// Lets a poll wait, or answers it with the packets that were retained for it.
     ///
     /// # Errors
-    /// One waits already, which is an error of the client unless it gave up the first; or it has
-    /// left.
+    /// Another poll is pending, which is an error of the client unless it gave up the first; or the
+    /// client has left.
     pub(super) fn wait(&mut self, poll: WaitingPoll) -> Result<Waiting, Closed> {
         if self.poll.as_ref().is_some_and(|poll| !poll.is_closed()) {
             return Err(Closed::Malformed);
@@ -123,25 +124,25 @@ impl Polling {
         Ok(Waiting::Answered)
     }
 
-    /// Answers the poll that waits, after what the protocol has to say.
-    pub(super) fn answer(&mut self, packets: Vec<Outgoing>) -> Result<(), Gone> {
+    /// Answers the pending poll, with Engine.IO packets first.
+    pub(super) fn answer(&mut self, packets: Vec<QueuedPacket>) -> Result<(), Gone> {
         let poll = self.poll.take().ok_or(Gone)?;
-        let mut all: Vec<Outgoing> = self.take_control().into_iter().map(Into::into).collect();
+        let mut all: Vec<QueuedPacket> = self.take_control().into_iter().map(Into::into).collect();
         all.extend(packets);
         poll.send(all).map_err(|_| Gone)
     }
 
-    /// Keeps packets for the next poll, since none waits.
-    pub(super) fn hold(&mut self, packets: Vec<Outgoing>) {
+    /// Retains packets for the next poll, since none is pending.
+    pub(super) fn hold(&mut self, packets: Vec<QueuedPacket>) {
         self.held.extend(packets);
     }
 
-    /// True while a poll waits for packets.
+    /// True while a poll is pending.
     pub(super) fn has_poll(&self) -> bool {
         self.poll.is_some() && !self.is_upgrading()
     }
 
-    /// Answers a poll that waits where the protocol has something to say, or the client upgrades.
+    /// Answers a pending poll if there are Engine.IO packets, or the client upgrades.
     pub(super) fn answer_control(&mut self) -> Result<(), Gone> {
         if self.poll.is_none() || self.control.is_empty() && !self.is_upgrading() {
             return Ok(());
@@ -150,7 +151,7 @@ impl Polling {
         self.answer(noop.into_iter().collect())
     }
 
-    /// Takes a WebSocket that the client tries.
+    /// Takes a WebSocket that the client probes.
     pub(super) fn try_websocket(&mut self, websocket: WebSocket) {
         self.probe = Some(Probe {
             websocket,
@@ -159,7 +160,7 @@ impl Polling {
         });
     }
 
-    /// Answers the client's first packet on the WebSocket that it tries.
+    /// Answers the client's first packet on the WebSocket that it probes.
     pub(super) fn answer_probe(&mut self, pong: Packet) {
         if let Some(probe) = &mut self.probe {
             probe.tried = true;
@@ -171,17 +172,17 @@ impl Polling {
         self.probe = None;
     }
 
-    /// End of the time for the WebSocket that the client tries.
+    /// End of the time for the upgrade.
     pub(super) fn probe_deadline(&self) -> Option<Instant> {
         Some(self.probe.as_ref()?.until)
     }
 
-    /// The WebSocket that the client goes over to, with what was to be said; packets that were kept
-    /// are followed by this mark.
-    pub(super) fn upgrade(&mut self, mark: u64) -> Option<WebSocket> {
+    /// The WebSocket that the client upgrades to, with the waiting Engine.IO packets queued;
+    /// retained packets are followed by this fence.
+    pub(super) fn upgrade(&mut self, fence: u64) -> Option<WebSocket> {
         let mut websocket = self.probe.take()?.websocket;
         if let Some(poll) = self.poll.take() {
-            // The client may be gone from there already.
+            // The client may have closed that request already.
             poll.send(vec![Packet::from(NOOP).into()]).ok();
         }
         for packet in self.take_control() {
@@ -191,7 +192,7 @@ impl Polling {
             for packet in std::mem::take(&mut self.held) {
                 websocket.queue(packet);
             }
-            websocket.queue_mark(mark);
+            websocket.queue_fence(fence);
         }
         Some(websocket)
     }
@@ -201,8 +202,8 @@ impl Polling {
     }
 }
 
-/// Answer to a poll that comes when the session goes on over a WebSocket already.
+/// Answers a poll that arrives after the session has upgraded to a WebSocket.
 pub(super) fn end_poll(poll: WaitingPoll) {
-    // A client polls once more while it changes; it may have given up.
+    // A client polls once more during the upgrade; it may have given up.
     poll.send(vec![Packet::from(NOOP).into()]).ok();
 }

@@ -1,4 +1,4 @@
-//! Shared part of a socket and of the table of sessions.
+//! Types that a socket and the table of sessions share.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::packet::{ClientPacket, Outgoing};
+use super::packet::{ClientPacket, QueuedPacket};
 use super::websocket::WebSocket;
 use crate::byte_budget::Reservation;
 use crate::socket_memory::SocketUse;
@@ -16,40 +16,40 @@ use crate::socket_memory::SocketUse;
 pub struct Heartbeat {
     /// Interval of pings.
     pub interval: Duration,
-    /// Time that a ping's answer may take.
+    /// Time for the answer to a ping.
     pub timeout: Duration,
 }
 
-/// Terms on which a socket is opened.
+/// Limits and options of a new socket.
 pub struct SocketTerms {
     pub heartbeat: Heartbeat,
-    /// Limit of a client's message, and of a body of long polling.
+    /// Maximum size of a client's message, and of a body of long polling.
     pub max_message: usize,
-    /// Limit of the packets in one body of long polling.
+    /// Maximum number of packets in one body of long polling.
     pub max_packets: usize,
     /// Memory account that incomplete messages of a WebSocket are charged to.
     pub memory: Option<Arc<SocketUse>>,
-    /// Reason for which the client is refused the default namespace.
+    /// Reason for refusing the client the default namespace.
     pub refusal: Option<String>,
 }
 
-/// A poll that waits for its answer.
-pub(super) type WaitingPoll = oneshot::Sender<Vec<Outgoing>>;
+/// A pending poll, by the sender of its answer.
+pub(super) type WaitingPoll = oneshot::Sender<Vec<QueuedPacket>>;
 
-/// Input of a socket by way of requests.
+/// Input to a socket from HTTP requests.
 pub(super) enum Inbound {
-    /// A poll waits for packets.
+    /// A pending poll.
     Poll(WaitingPoll),
     /// The packets of a body, and the memory that they are charged to.
     Packets(Vec<ClientPacket>, Option<Reservation<String>>),
-    /// A WebSocket that the client tries.
+    /// A WebSocket that the client probes.
     WebSocket(WebSocket),
 }
 
-/// Entry of a session in the table, removed on drop.
+/// A session's entry in the table, removed on drop.
 pub(super) struct SessionEntry {
     pub sid: String,
-    /// Set once the session goes on over a WebSocket.
+    /// Set once the session has upgraded to a WebSocket.
     pub upgraded: Arc<AtomicBool>,
     pub remove: Box<dyn Fn(&str) + Send + Sync>,
 }

@@ -1,8 +1,8 @@
-//! The stream under one WebSocket, with a buffer of whole frames on their way to the client.
+//! The stream under one WebSocket, with a buffer of whole outgoing frames.
 //!
-//! A server's frames carry no mask: a header, and the bytes as they are. So data frames go straight
-//! into this buffer, many to a write. The library writes here as well, whole frames of its own
-//! (pongs, and the close), which therefore come between two of them and never into one.
+//! A server's frames are not masked: a header, and the bytes unchanged. So data frames go straight
+//! into this buffer, many to a write. The library also writes here, whole frames of its own (pongs
+//! and the close), which therefore come between two data frames and never into one.
 
 use std::io;
 use std::pin::Pin;
@@ -14,20 +14,20 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::OpCode;
 
 use crate::socket_memory::Charge;
 
-/// Bytes that are gathered for one write.
+/// Maximum number of bytes gathered for one write.
 pub(super) const MAX_GATHERED: usize = 64 * 1024;
 
-/// Longest header of a frame without a mask.
+/// Longest header of an unmasked frame.
 pub(super) const MAX_HEADER: usize = 10;
 
-/// Capacity that an empty buffer keeps: what is written now and then, a packet at a time, needs no
-/// allocation. Hundreds of sockets are idle most of the time.
+/// Capacity that an empty buffer keeps, so that occasional packets need no allocation. Hundreds of
+/// sockets are idle most of the time.
 const KEPT: usize = 512;
 
-/// Charges whose places an empty buffer keeps.
+/// Capacity for charges that an empty buffer keeps.
 const KEPT_CHARGES: usize = 8;
 
-/// Capacity beyond which a buffer takes all that it may need at once.
+/// Above this capacity, a buffer allocates its maximum at once.
 const SMALL: usize = 4 * 1024;
 
 pub(super) struct FrameWriter<S> {
@@ -35,7 +35,7 @@ pub(super) struct FrameWriter<S> {
     /// Whole frames. The stream has taken the first `written` bytes.
     buffer: Vec<u8>,
     written: usize,
-    /// Memory that the frames are charged to until they have left.
+    /// Memory that the frames are charged to until they are sent.
     charges: Vec<Charge>,
 }
 
@@ -49,18 +49,16 @@ impl<S> FrameWriter<S> {
         }
     }
 
-    /// True where nothing is on its way.
+    /// True if nothing is waiting to be sent.
     pub fn is_empty(&self) -> bool {
         self.buffer.is_empty()
     }
 
-    /// True while it takes a frame with a payload of so many bytes. Where it is empty, it takes any
-    /// frame.
+    /// True if a frame with this payload length fits. An empty buffer takes any frame.
     pub fn has_room(&self, payload: usize) -> bool {
         self.buffer.is_empty() || self.buffer.len() + MAX_HEADER + payload <= MAX_GATHERED
     }
 
-    /// Adds a frame.
     pub fn put(&mut self, code: OpCode, is_final: bool, payload: &[u8]) {
         self.reserve(MAX_HEADER + payload.len());
         let header = FrameHeader {
@@ -68,17 +66,17 @@ impl<S> FrameWriter<S> {
             opcode: code,
             ..FrameHeader::default()
         };
-        // Never fails: a buffer takes everything.
+        // Never fails: a `Vec` accepts all writes.
         header.format(payload.len() as u64, &mut self.buffer).ok();
         self.buffer.extend_from_slice(payload);
     }
 
-    /// Keeps a charge until all that is in the buffer has left.
+    /// Keeps a charge until everything in the buffer is sent.
     pub fn charge(&mut self, charge: Charge) {
         self.charges.push(charge);
     }
 
-    /// Makes room in two steps: doubling would copy everything once more.
+    /// Grows the buffer in two steps: doubling would copy everything once more.
     fn reserve(&mut self, bytes: usize) {
         let needed = self.buffer.len() + bytes;
         if needed > self.buffer.capacity() {
@@ -125,7 +123,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for FrameWriter<S> {
     }
 }
 
-/// The library's way in. It hands over whole frames, each in one write.
+/// For the library, which hands over whole frames, each in one write.
 impl<S: AsyncWrite + Unpin> AsyncWrite for FrameWriter<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -163,7 +161,7 @@ mod tests {
 
     const TEXT: OpCode = OpCode::Data(Data::Text);
 
-    /// A writer, and its client, between whom so many bytes fit.
+    /// A writer and its client, connected by a pipe of this many bytes.
     fn pair(bytes: usize) -> (FrameWriter<DuplexStream>, DuplexStream) {
         let (stream, client) = duplex(bytes);
         (FrameWriter::new(stream), client)

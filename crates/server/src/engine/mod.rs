@@ -1,13 +1,13 @@
 //! Engine.IO 3 and 4 with Socket.IO's default namespace, for servers that must know what a client
 //! has received.
 //!
-//! A handshake makes an [`EngineSocket`], which its owner drives from one task: it reads what the
-//! client says, writes packets while the transport takes some, and asks for marks, by which it
-//! learns that the client has received everything before (a WebSocket ping's pong, or the next
-//! poll). Requests of long polling and upgrades reach it through [`EngineSessions`].
+//! A handshake creates an [`EngineSocket`], which its owner drives from one task: it reads the
+//! client's events, writes packets while the transport accepts them, and sends fences, whose
+//! confirmation proves that the client has received everything before (a WebSocket ping's pong, or
+//! the next poll). Requests of long polling and upgrades reach it through [`EngineSessions`].
 //!
 //! The files, from the top: [`requests`] answers HTTP; [`sessions`] finds the socket of a request;
-//! [`socket`] is the owner's end, [`socket_event`] what it tells, and [`timing`] its client's time;
+//! [`socket`] is the owner's end, [`socket_event`] its events, and [`timing`] its timeouts;
 //! [`carrier`] is its transport; [`entry`] is what sockets and sessions share; [`websocket`] writes
 //! and reads frames, over a [`frame_writer`]; [`packet`] reads and writes packets.
 
@@ -23,7 +23,7 @@ mod timing;
 mod websocket;
 
 pub use entry::{Heartbeat, SocketTerms};
-pub use packet::{Outgoing, Packet, disconnect_packet, event};
+pub use packet::{Packet, QueuedPacket, disconnect_packet, event};
 pub use requests::Opening;
 pub use sessions::EngineSessions;
 pub use socket::EngineSocket;

@@ -7,29 +7,29 @@ use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, SeqAccess, Vi
 use serde_json::value::RawValue;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::engine_query::Generation;
 use crate::legacy_framing;
 use crate::socket_memory::Charge;
+use expd_domain::Generation;
 
-/// Limit of a ping's text, which the answer repeats.
+/// Maximum length of a ping's text, which the answer repeats.
 const MAX_PING: usize = 64;
 
-/// Limit of a namespace's name, which the refusal repeats.
+/// Maximum length of a namespace's name, which the refusal repeats.
 const MAX_NAMESPACE: usize = 256;
 
 /// Packet separator of the current generation's long polling.
 const SEPARATOR: char = '\u{1e}';
 
-/// One packet as it is sent, shared by all sockets that send it.
+/// One outgoing packet, shared by all sockets that send it.
 pub type Packet = Utf8Bytes;
 
-/// A packet on its way, with the memory that it is charged to until it has left.
-pub struct Outgoing {
+/// A packet queued for a client, with the memory that it is charged to until it is sent.
+pub struct QueuedPacket {
     pub packet: Packet,
     pub charge: Option<Charge>,
 }
 
-impl From<Packet> for Outgoing {
+impl From<Packet> for QueuedPacket {
     fn from(packet: Packet) -> Self {
         Self {
             packet,
@@ -41,11 +41,11 @@ impl From<Packet> for Outgoing {
 /// A packet of a client.
 #[derive(Debug)]
 pub enum ClientPacket {
-    /// The client asks whether the server is there; with the text that the answer repeats.
+    /// A ping; the answer repeats its text.
     Ping(String),
     /// The client answered a ping.
     Pong,
-    /// The client goes on over the WebSocket that it probed.
+    /// The client upgrades to the WebSocket that it probed.
     Upgrade,
     /// The client closes the transport.
     Close,
@@ -57,12 +57,12 @@ pub enum ClientPacket {
     Disconnect,
     /// An event: its name, and its first argument's text.
     Event(String, Option<Box<RawValue>>),
-    /// Nothing that a server acts on: acknowledgements, empty packets, other namespaces.
+    /// A packet that a server ignores: acknowledgements, empty packets, other namespaces.
     Other,
 }
 
 impl ClientPacket {
-    /// Reads a packet; none where it is malformed.
+    /// Parses a packet; `None` if it is malformed.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut chars = text.chars();
         let kind = chars.next()?;
@@ -95,7 +95,8 @@ impl ClientPacket {
             '0' => Self::ConnectElsewhere(namespace.to_owned()),
             '1' if default => Self::Disconnect,
             '2' if default => {
-                // An acknowledgement's number may precede the list. Nothing is acknowledged here.
+                // An acknowledgement's number may precede the list. This server acknowledges
+                // nothing.
                 let list = rest.trim_start_matches(|c: char| c.is_ascii_digit());
                 let EventList(name, argument) = serde_json::from_str(list).ok()?;
                 Self::Event(name, argument)
@@ -106,7 +107,7 @@ impl ClientPacket {
     }
 }
 
-/// Name and first argument of an event. The rest of its list is passed over, and not held.
+/// Name and first argument of an event. Further arguments are skipped without being stored.
 struct EventList(String, Option<Box<RawValue>>);
 
 impl<'de> Deserialize<'de> for EventList {
@@ -131,29 +132,29 @@ impl<'de> Deserialize<'de> for EventList {
     }
 }
 
-/// The packet of an event whose argument is JSON text already.
+/// The packet of an event whose argument is already JSON text.
 #[must_use]
 pub fn event(name: &str, argument: &str) -> Packet {
     let name = serde_json::Value::from(name);
     format!("42[{name},{argument}]").into()
 }
 
-/// The packet by which a server closes the default namespace. The client then leaves.
+/// The packet with which a server closes the default namespace. The client then leaves.
 #[must_use]
 pub fn disconnect_packet() -> Packet {
     "41".into()
 }
 
-/// Form in which a client of long polling reads packets.
+/// Framing of packets that a long-polling client understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PollForm {
     Current,
     LegacyText,
-    /// The clients of Socket.IO 1 in browsers read no other.
+    /// The only framing that browser clients of Socket.IO 1 understand.
     LegacyBytes,
 }
 
-/// Body of a poll's answer. Its packets stay charged until it has left.
+/// Body of a poll's response. Its packets stay charged until it is sent.
 struct PollBody {
     bytes: Vec<u8>,
     _charges: Vec<Charge>,
@@ -181,11 +182,11 @@ impl PollForm {
         }
     }
 
-    pub(super) fn write(self, packets: Vec<Outgoing>) -> Bytes {
-        let length = packets.iter().map(|outgoing| outgoing.packet.len() + 8);
+    pub(super) fn write(self, packets: Vec<QueuedPacket>) -> Bytes {
+        let length = packets.iter().map(|queued| queued.packet.len() + 8);
         let mut bytes = Vec::with_capacity(length.sum());
         let mut charges = Vec::new();
-        for (index, Outgoing { packet, charge }) in packets.into_iter().enumerate() {
+        for (index, QueuedPacket { packet, charge }) in packets.into_iter().enumerate() {
             match self {
                 Self::Current => {
                     if index > 0 {
@@ -209,14 +210,14 @@ impl PollForm {
     }
 }
 
-/// Fault of a body of long polling.
+/// Reason why a body of long polling is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum BodyFault {
     Malformed,
     TooManyPackets,
 }
 
-/// Reads the packets of a body of long polling.
+/// Parses the packets of a body of long polling.
 pub(super) fn read_body(
     generation: Generation,
     as_bytes: bool,
@@ -237,9 +238,7 @@ pub(super) fn read_body(
         }
         (Generation::V3, false) => {
             let packets = legacy_framing::parse_text(as_text()?).take(most);
-            packets
-                .map(|framed| read(framed.map(|f| f.packet)))
-                .collect()
+            packets.map(read).collect()
         }
     };
     let packets = packets.ok_or(BodyFault::Malformed)?;
@@ -335,11 +334,11 @@ mod tests {
     fn a_polls_answer_is_charged_until_it_has_left() {
         let memory = std::sync::Arc::new(crate::socket_memory::SocketMemory::default());
         let socket = memory.open("a");
-        let outgoing = Outgoing {
+        let queued = QueuedPacket {
             packet: "42[]".into(),
             charge: Some(socket.charge(4)),
         };
-        let body = PollForm::Current.write(vec![outgoing]);
+        let body = PollForm::Current.write(vec![queued]);
         assert_eq!(socket.outstanding(), 4);
         let rest = body.slice(1..);
         drop(body);

@@ -15,8 +15,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_util::task::TaskTracker;
 
 use super::entry::{Inbound, SocketTerms};
-use super::packet::{BodyFault, Outgoing, PollForm, read_body};
-use super::sessions::{EngineSessions, Session};
+use super::packet::{BodyFault, PollForm, QueuedPacket, read_body};
+use super::sessions::{EngineSession, EngineSessions};
 use super::socket::EngineSocket;
 use super::websocket::WebSocket;
 use crate::body::{self, BodyTerms};
@@ -25,7 +25,7 @@ use crate::connection::ClientConnection;
 use crate::engine_query::EngineQuery;
 use crate::error::ApiError;
 
-/// Time that a connection has to become a WebSocket once that was agreed.
+/// Time for a connection to become a WebSocket after `101 Switching Protocols`.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A socket whose handshake is being answered.
@@ -36,7 +36,7 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// The socket, once its transport is there; none where the client has left.
+    /// The socket, once its transport is ready; `None` if the client has left.
     pub async fn socket(mut self) -> Option<EngineSocket> {
         if let Some(upgrade) = self.upgrade {
             let upgraded = timeout(UPGRADE_TIMEOUT, upgrade).await.ok()?.ok()?;
@@ -52,7 +52,7 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
     /// Answers a request that opens a session.
     ///
     /// # Errors
-    /// The request is no handshake.
+    /// The request is not a handshake.
     pub fn open_session(
         &self,
         request: &mut Request,
@@ -65,7 +65,7 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
         let generation = query.generation().ok_or_else(|| {
             ApiError::bad_request(
                 "network.socket.generation",
-                "the query's EIO is neither 3 nor 4, the generations of Engine.IO that are spoken here",
+                "the query's EIO must be 3 or 4, the supported generations of Engine.IO",
             )
         })?;
         if request.method() != Method::GET {
@@ -87,7 +87,7 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
         if !query.is_polling() {
             return Err(ApiError::bad_request(
                 "network.socket.transport",
-                "the query's transport is neither polling nor websocket",
+                "the query's transport must be polling or websocket",
             ));
         }
         let mut socket = self.open(owner, generation, terms.clone(), &["websocket"]);
@@ -109,8 +109,8 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
         Ok(self.session_of(request)?.owner)
     }
 
-    /// Answers a request of an open session. Bodies are charged to `budget`, and small where there
-    /// is none. `tasks` finish what goes on after the answer.
+    /// Answers a request of an open session. Bodies are charged to `budget`; without one, only
+    /// small bodies are accepted. `tasks` run what continues after the answer.
     ///
     /// # Errors
     /// There is no such session, or the request is malformed.
@@ -130,13 +130,13 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
             if session.upgraded.load(Ordering::Relaxed) {
                 return Err(ApiError::bad_request(
                     "network.socket.upgraded",
-                    "this socket goes on over another connection already",
+                    "this socket has already moved to another connection",
                 ));
             }
             let (upgrade, response) = websocket_upgrade(&mut request)?;
             charge(connection, &session.terms);
             tasks.spawn(async move {
-                // The client may leave before; its session goes on by polling.
+                // The client may leave before the upgrade; its session then continues by polling.
                 if let Ok(Ok(upgraded)) = timeout(UPGRADE_TIMEOUT, upgrade).await {
                     let (most, memory) = (session.terms.max_message, session.terms.memory.clone());
                     let websocket = WebSocket::new(upgraded, most, memory).await;
@@ -181,9 +181,9 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
                 "network.polling.malformed",
                 "the body is not a list of packets of this Engine.IO generation",
             ),
-            BodyFault::TooManyPackets => ApiError::too_large(format!(
-                "the body holds more than the {most} packets that are allowed here"
-            )),
+            BodyFault::TooManyPackets => {
+                ApiError::too_large(format!("the body exceeds the limit of {most} packets"))
+            }
         })?;
         drop(bytes);
         let sent = session.inbound.send(Inbound::Packets(packets, reservation));
@@ -191,21 +191,21 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
         Ok(response("text/html", Bytes::from_static(b"ok")))
     }
 
-    fn session_of(&self, request: &Request) -> Result<Session<O>, ApiError> {
+    fn session_of(&self, request: &Request) -> Result<EngineSession<O>, ApiError> {
         let query = EngineQuery::of(request.uri()).ok_or_else(unknown)?;
         let sid = query.session().ok_or_else(unknown)?;
         self.find(sid).ok_or_else(unknown)
     }
 }
 
-/// Charges the incomplete messages of a connection that becomes a WebSocket.
+/// Charges the connection's incomplete messages once it is a WebSocket.
 fn charge(connection: &ClientConnection, terms: &SocketTerms) {
     if let Some(memory) = &terms.memory {
         connection.carry(memory.clone());
     }
 }
 
-fn poll_response(form: PollForm, packets: Vec<Outgoing>) -> Response {
+fn poll_response(form: PollForm, packets: Vec<QueuedPacket>) -> Response {
     response(form.content_type(), form.write(packets))
 }
 
@@ -217,7 +217,7 @@ fn response(content_type: &'static str, body: Bytes) -> Response {
     response
 }
 
-/// Agrees to a request for a WebSocket.
+/// Accepts a request for a WebSocket.
 fn websocket_upgrade(request: &mut Request) -> Result<(OnUpgrade, Response), ApiError> {
     let refused = |what: &str| ApiError::bad_request("network.websocket.malformed", what);
     let headers = request.headers();

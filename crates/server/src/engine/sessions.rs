@@ -1,4 +1,4 @@
-//! Open sockets by session ID, with what their owner knows of each.
+//! Open sockets by session ID, each with its owner.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
@@ -11,26 +11,26 @@ use tokio::sync::mpsc;
 use super::entry::{Inbound, SessionEntry, SocketTerms};
 use super::packet::Packet;
 use super::socket::EngineSocket;
-use crate::engine_query::Generation;
 use crate::lock::lock;
 use crate::token::hex;
+use expd_domain::Generation;
 
-/// Requests of one socket that wait for its task. Clients send one after the other.
+/// Requests of one socket that wait for its task. Clients send one at a time.
 const MAILBOX: usize = 4;
 
 /// Open sockets, each with an owner `O`, by which requests for it are checked.
 pub struct EngineSessions<O> {
-    inner: Arc<Mutex<HashMap<String, Session<O>>>>,
+    inner: Arc<Mutex<HashMap<String, EngineSession<O>>>>,
 }
 
-/// Session that requests belong to.
+/// Engine.IO session of a request.
 #[derive(Clone)]
-pub(super) struct Session<O> {
+pub(super) struct EngineSession<O> {
     pub inbound: mpsc::Sender<Inbound>,
     pub owner: O,
     pub generation: Generation,
     pub terms: Arc<SocketTerms>,
-    /// Set once it goes on over a WebSocket.
+    /// Set once the session has upgraded to a WebSocket.
     pub upgraded: Arc<AtomicBool>,
 }
 
@@ -43,13 +43,13 @@ impl<O> Default for EngineSessions<O> {
 }
 
 impl<O: Clone + Send + 'static> EngineSessions<O> {
-    /// Number of open sockets whose owner passes.
+    /// Number of open sockets whose owner matches.
     pub fn count(&self, passes: impl Fn(&O) -> bool) -> usize {
         let sessions = lock(&self.inner);
         sessions.values().filter(|s| passes(&s.owner)).count()
     }
 
-    /// Opens a session. The caller bounds their number.
+    /// Opens a session. The caller limits their number.
     pub(super) fn open(
         &self,
         owner: O,
@@ -61,7 +61,7 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
         let sid = hex(&rand::random::<[u8; 16]>());
         let is_upgraded = Arc::new(AtomicBool::new(upgrades.is_empty()));
         let handshake = handshake(&sid, &terms, upgrades);
-        let session = Session {
+        let session = EngineSession {
             inbound,
             owner,
             generation,
@@ -83,7 +83,7 @@ impl<O: Clone + Send + 'static> EngineSessions<O> {
         EngineSocket::new(generation, terms, receiver, handshake, entry)
     }
 
-    pub(super) fn find(&self, sid: &str) -> Option<Session<O>> {
+    pub(super) fn find(&self, sid: &str) -> Option<EngineSession<O>> {
         lock(&self.inner).get(sid).cloned()
     }
 }

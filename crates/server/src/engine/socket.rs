@@ -12,37 +12,37 @@ use tokio::time::{Instant, timeout};
 
 use super::carrier::{Carrier, Polling, Waiting, end_poll};
 use super::entry::{Inbound, SessionEntry, SocketTerms};
-use super::packet::{ClientPacket, Outgoing, Packet};
+use super::packet::{ClientPacket, Packet, QueuedPacket};
 use super::socket_event::{Closed, SocketEvent};
 use super::timing::Timing;
 use super::websocket::{Received, WebSocket};
 use crate::byte_budget::Reservation;
-use crate::engine_query::Generation;
+use expd_domain::Generation;
 
-/// Time that a client has to take what is written to its WebSocket.
+/// Time for a client to read what is written to its WebSocket.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Packets of the protocol that may wait for a poll: answers to pings, in the main.
+/// Maximum number of Engine.IO packets that wait for a poll: mainly pongs.
 const MAX_CONTROL: usize = 64;
 
-/// Message of the refusal of another namespace.
+/// Message that refuses another namespace.
 const NO_NAMESPACE: &str = "Invalid namespace";
 
-/// A live socket. Its transport ends when it is dropped, without a Socket.IO disconnect.
+/// A live socket. Dropping it ends its transport, without a Socket.IO disconnect.
 pub struct EngineSocket {
     generation: Generation,
     terms: Arc<SocketTerms>,
     inbound: mpsc::Receiver<Inbound>,
     carrier: Carrier,
-    /// Events of one message or body that their owner has not taken yet.
+    /// Events of one message or body that the owner has not taken yet.
     events: VecDeque<SocketEvent>,
-    /// Memory of the body that these events came in.
+    /// Memory of the body that these events arrived in.
     body: Option<Reservation<String>>,
     connected: bool,
     timing: Timing,
-    /// The mark that was asked for last. In polling, the next poll answers it.
-    mark: u64,
-    /// The mark of polling that the next poll confirms.
+    /// The latest fence. In polling, the next poll confirms it.
+    fence: u64,
+    /// The fence of polling that the next poll confirms.
     unconfirmed: Option<u64>,
     entry: SessionEntry,
 }
@@ -64,7 +64,7 @@ impl EngineSocket {
             events: VecDeque::new(),
             body: None,
             connected: false,
-            mark: 0,
+            fence: 0,
             unconfirmed: None,
             entry,
         };
@@ -88,13 +88,13 @@ impl EngineSocket {
         matches!(self.carrier, Carrier::WebSocket(_))
     }
 
-    /// True while the transport takes packets, and the client has not left the namespace.
+    /// True while the transport accepts packets, and the client has not left the namespace.
     #[must_use]
     pub fn is_writable(&self) -> bool {
         !self.timing.has_left() && self.carrier.is_writable()
     }
 
-    /// Waits for the next event. Dropping the future loses nothing.
+    /// Waits for the next event. Cancel-safe.
     pub async fn next(&mut self) -> SocketEvent {
         loop {
             self.answer_poll();
@@ -115,17 +115,17 @@ impl EngineSocket {
         }
     }
 
-    /// Hands packets over, while the transport [takes](Self::is_writable) some, and waits for
-    /// nothing: [`SocketEvent::Writable`] comes once it takes more. Where the protocol has had to
-    /// answer the poll since it was asked, the next poll takes them.
+    /// Hands packets to the transport while it is [writable](Self::is_writable), without waiting:
+    /// [`SocketEvent::Writable`] follows once it accepts more. If an Engine.IO packet has answered
+    /// the poll in the meantime, the packets wait for the next poll.
     ///
     /// # Errors
     /// The client has left.
-    pub fn send(&mut self, packets: Vec<Outgoing>) -> Result<(), Closed> {
+    pub fn send(&mut self, packets: Vec<QueuedPacket>) -> Result<(), Closed> {
         self.hand_over(packets.into_iter())
     }
 
-    fn hand_over(&mut self, packets: impl Iterator<Item = Outgoing>) -> Result<(), Closed> {
+    fn hand_over(&mut self, packets: impl Iterator<Item = QueuedPacket>) -> Result<(), Closed> {
         match &mut self.carrier {
             Carrier::WebSocket(websocket) => {
                 for packet in packets {
@@ -135,18 +135,18 @@ impl EngineSocket {
             }
             Carrier::Polling(polling) => {
                 let packets = packets.collect();
-                self.mark += 1;
+                self.fence += 1;
                 if !polling.has_poll() {
                     polling.hold(packets);
                     return Ok(());
                 }
-                self.unconfirmed = Some(self.mark);
+                self.unconfirmed = Some(self.fence);
                 polling.answer(packets).map_err(|_| Closed::Left)
             }
         }
     }
 
-    /// As [`Self::send`]; with a WebSocket, waits until the kernel has the packets.
+    /// As [`Self::send`]; on a WebSocket, waits until the kernel has the packets.
     ///
     /// # Errors
     /// The client has left, or does not read.
@@ -163,31 +163,31 @@ impl EngineSocket {
         }
     }
 
-    /// Closes the transport in order, within the time.
+    /// Closes the transport gracefully, within the time.
     pub async fn close(mut self, within: Duration) {
         match &mut self.carrier {
             Carrier::WebSocket(websocket) => {
                 websocket.queue_close();
                 let written = poll_fn(|context| websocket.poll_sent(context));
-                // A client that takes nothing is left all the same.
+                // The socket ends even if its client reads nothing.
                 timeout(within, written).await.ok();
             }
             Carrier::Polling(polling) => {
-                // Nobody waits between two polls: the next one finds no session.
+                // Between two polls nobody waits: the next poll finds no session.
                 polling.answer(vec![Packet::from("1").into()]).ok();
             }
         }
     }
 
-    /// Asks for a mark: [`SocketEvent::Received`] with its number comes once the client has
-    /// received everything that was written before. In polling, what was written last has its mark
+    /// Sends a fence: [`SocketEvent::Received`] with its number follows once the client has
+    /// received everything that was written before. In polling, the last write has its fence
     /// already.
-    pub fn mark(&mut self) -> u64 {
+    pub fn fence(&mut self) -> u64 {
         if let Carrier::WebSocket(websocket) = &mut self.carrier {
-            self.mark += 1;
-            websocket.queue_mark(self.mark);
+            self.fence += 1;
+            websocket.queue_fence(self.fence);
         }
-        self.mark
+        self.fence
     }
 
     /// Starts as a WebSocket instead of polling.
@@ -195,10 +195,9 @@ impl EngineSocket {
         self.carrier.become_websocket(websocket);
     }
 
-    /// The packet that a handshake of long polling is answered with. What follows it waits for the
-    /// next poll or the WebSocket: the Python SDK's client passes over what comes with the
-    /// handshake.
-    pub(super) fn take_handshake(&mut self) -> Option<Outgoing> {
+    /// Takes the packet that answers a long-polling handshake. Later packets wait for the next poll
+    /// or the WebSocket: the Python SDK's client ignores what arrives with the handshake.
+    pub(super) fn take_handshake(&mut self) -> Option<QueuedPacket> {
         match &mut self.carrier {
             Carrier::Polling(polling) => polling.take_handshake().map(Into::into),
             Carrier::WebSocket(_) => None,
@@ -225,11 +224,11 @@ impl EngineSocket {
         self.events.push_back(event);
     }
 
-    /// Tells that the client has received what a mark is about. One that has left the namespace
-    /// takes packets, and gives them to nobody.
-    fn received(&mut self, mark: u64) {
+    /// Reports a fence as confirmed. A client that has left the namespace reads packets and
+    /// discards them.
+    fn received(&mut self, fence: u64) {
         if !self.timing.has_left() {
-            self.events.push_back(SocketEvent::Received(mark));
+            self.events.push_back(SocketEvent::Received(fence));
         }
     }
 
@@ -243,7 +242,7 @@ impl EngineSocket {
         }
     }
 
-    /// Does what is due, and sets the timer to what is next.
+    /// Handles due timeouts and pings, and sets the timer to the next one.
     fn on_timer(&mut self) {
         let now = Instant::now();
         if self.timing.take_ping(now) {
@@ -279,14 +278,14 @@ impl EngineSocket {
                 }
             }
             Inbound::Poll(poll) => {
-                if let Some(mark) = self.unconfirmed.take() {
-                    self.received(mark);
+                if let Some(fence) = self.unconfirmed.take() {
+                    self.received(fence);
                 }
                 match &mut self.carrier {
                     Carrier::WebSocket(_) => end_poll(poll),
                     Carrier::Polling(polling) => match polling.wait(poll) {
                         Ok(Waiting::Empty) => self.events.push_back(SocketEvent::Writable),
-                        Ok(Waiting::Answered) => self.unconfirmed = Some(self.mark),
+                        Ok(Waiting::Answered) => self.unconfirmed = Some(self.fence),
                         Err(closed) => self.end(closed),
                     },
                 }
@@ -310,9 +309,9 @@ impl EngineSocket {
                     None => self.end(Closed::Malformed),
                 }
             }
-            Received::Mark(mark) => {
+            Received::Fence(fence) => {
                 self.timing.heard();
-                self.received(mark);
+                self.received(fence);
             }
             Received::Drained => self.events.push_back(SocketEvent::Writable),
             Received::End => match &mut self.carrier {
@@ -332,12 +331,12 @@ impl EngineSocket {
                 }
             }
             ClientPacket::Upgrade if on_probe => self.upgrade(),
-            // The client talks before its namespace is open.
+            // The client sent an event before its namespace was open.
             ClientPacket::Event(..) if !self.connected => self.end(Closed::Malformed),
             ClientPacket::Event(name, argument) if !self.timing.has_left() => {
                 self.events.push_back(SocketEvent::Event(name, argument));
             }
-            // In generation 3, clients open the namespace only where they have left it.
+            // In generation 3, clients open the namespace only after having left it.
             ClientPacket::Connect
                 if self.generation == Generation::V4 || self.timing.has_left() =>
             {
@@ -352,7 +351,7 @@ impl EngineSocket {
                 self.carrier.send_control(refusal.into());
             }
             ClientPacket::Close => self.end(Closed::Left),
-            // The client goes on to close the transport, and takes it for an error where it is gone
+            // The client closes the transport next, and treats it as an error if it is closed
             // already.
             ClientPacket::Disconnect => {
                 self.timing.leave();
@@ -369,24 +368,24 @@ impl EngineSocket {
         }
     }
 
-    /// Goes on over the WebSocket that the client tried.
+    /// Completes the upgrade to the WebSocket that the client probed.
     fn upgrade(&mut self) {
         let Carrier::Polling(polling) = &mut self.carrier else {
             return;
         };
-        let Some(websocket) = polling.upgrade(self.mark) else {
+        let Some(websocket) = polling.upgrade(self.fence) else {
             return;
         };
-        if let Some(mark) = self.unconfirmed.take() {
-            // The client pauses its polls, and has taken the last one, before it upgrades.
-            self.received(mark);
+        if let Some(fence) = self.unconfirmed.take() {
+            // Before it upgrades, the client pauses its polls and has read the last one.
+            self.received(fence);
         }
         self.carrier = Carrier::WebSocket(websocket);
         self.entry.upgraded.store(true, Ordering::Relaxed);
         self.events.push_back(SocketEvent::Writable);
     }
 
-    /// Answers a poll that waits where the protocol has something to say.
+    /// Answers a pending poll if there are Engine.IO packets.
     fn answer_poll(&mut self) {
         if let Carrier::Polling(polling) = &mut self.carrier
             && polling.answer_control().is_err()
@@ -396,7 +395,7 @@ impl EngineSocket {
     }
 }
 
-/// Writes what is queued, and waits for something from the WebSocket.
+/// Writes the queue, and waits for input from the WebSocket.
 async fn receive(websocket: Option<&mut WebSocket>) -> Received {
     match websocket {
         Some(websocket) => poll_fn(|context| websocket.poll_next(context)).await,

@@ -2,42 +2,39 @@
 
 use serde_json::value::RawValue;
 
-/// An event of a live socket.
 #[derive(Debug)]
 pub enum SocketEvent {
     /// The default namespace is open.
     Connected,
-    /// The client has left the default namespace, and opened it again over the same transport: it
-    /// begins anew, subscribed to nothing.
+    /// The client has left the default namespace, and opened it again over the same transport,
+    /// without subscriptions.
     Reopened,
-    /// The client was refused the default namespace, for the reason in the socket's terms.
+    /// The client was refused the default namespace, for the reason in its
+    /// [`SocketTerms`](super::SocketTerms).
     Refused,
     /// An event of the client: its name, and its first argument's text.
     Event(String, Option<Box<RawValue>>),
-    /// The client has received everything that was written before this mark.
+    /// The client has received everything that was written before this fence.
     Received(u64),
-    /// The transport takes packets again.
+    /// The transport accepts packets again.
     Writable,
-    /// The socket has ended.
     Closed(Closed),
 }
 
 /// Reason for the end of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Closed {
-    /// The client closed it, or its transport broke.
+    /// The client closed the socket, or its transport broke.
     #[error("the client has left")]
     Left,
-    /// The client does not show a sign of life.
-    #[error("the client shows no sign of life")]
+    /// The client missed its heartbeat.
+    #[error("the client missed its heartbeat")]
     Silent,
-    /// The client does not open the default namespace.
-    #[error("the client has not opened its namespace in time")]
+    /// The client did not open the default namespace in time.
+    #[error("the client did not open its namespace in time")]
     NotConnected,
-    /// The client does not read what it is sent.
-    #[error("the client does not read what it is sent")]
+    #[error("the client does not read")]
     Slow,
-    /// The client broke the protocol.
-    #[error("the client broke the protocol")]
+    #[error("the client violated the protocol")]
     Malformed,
 }

@@ -1,4 +1,4 @@
-//! Times of a live socket: until when its client must show a sign of life, and when it is pinged.
+//! Timeouts of a live socket: the deadline for the client's next sign of life, and the pings.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -6,28 +6,28 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::entry::Heartbeat;
-use crate::engine_query::Generation;
+use expd_domain::Generation;
 
-/// Time that a client of generation 4 has to open the default namespace.
+/// Time for a client of generation 4 to open the default namespace.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time that a client has to close its transport once it has left the namespace.
+/// Time for a client to close its transport after it has left the namespace.
 pub(super) const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) struct Timing {
     heartbeat: Heartbeat,
     opened: Instant,
     heard: Instant,
-    /// The client has left the namespace, and closes its transport by then.
+    /// Deadline for closing the transport, once the client has left the namespace.
     leaves: Option<Instant>,
-    /// None where the client pings by itself, as those of generation 3 do.
+    /// `None` if the client pings, as in generation 3.
     next_ping: Option<Instant>,
-    /// Wakes the task no later than something is due; earlier where the client was heard since.
+    /// Fires no later than the next deadline; earlier if the client showed a sign of life since.
     timer: Pin<Box<Sleep>>,
 }
 
 impl Timing {
-    /// The times of a socket that opens now.
+    /// Timeouts of a socket that opens now.
     pub(super) fn new(heartbeat: Heartbeat, generation: Generation) -> Self {
         let now = Instant::now();
         let server_pings = generation == Generation::V4;
@@ -41,27 +41,27 @@ impl Timing {
         }
     }
 
-    /// Notes a sign of life of the client.
+    /// Records a sign of life of the client.
     pub(super) fn heard(&mut self) {
         self.heard = Instant::now();
     }
 
-    /// Notes that the client has left the namespace.
+    /// Records that the client has left the namespace.
     pub(super) fn leave(&mut self) {
         self.leaves = Some(Instant::now() + LEAVE_TIMEOUT);
     }
 
-    /// Notes that the client is in the namespace; true where it had left.
+    /// Records that the client is in the namespace; true if it had left.
     pub(super) fn stay(&mut self) -> bool {
         self.leaves.take().is_some()
     }
 
-    /// True while the client is out of the namespace.
+    /// True while the client is outside the namespace.
     pub(super) fn has_left(&self) -> bool {
         self.leaves.is_some()
     }
 
-    /// End of the client's time.
+    /// Deadline for the client's next action.
     pub(super) fn deadline(&self, is_connected: bool) -> Instant {
         let mut deadline = self.heard + self.heartbeat.interval + self.heartbeat.timeout;
         if !is_connected {
@@ -70,7 +70,7 @@ impl Timing {
         self.leaves.map_or(deadline, |until| deadline.min(until))
     }
 
-    /// True where a ping is due; the next one is an interval away from here.
+    /// True if a ping is due, and schedules the next one an interval later.
     pub(super) fn take_ping(&mut self, now: Instant) -> bool {
         let is_due = self.next_ping.is_some_and(|at| at <= now);
         if is_due {

@@ -1,8 +1,8 @@
-//! One WebSocket. Packets are queued, and leave as far as the client takes them.
+//! One WebSocket. Packets are queued, and sent as fast as the client reads them.
 //!
-//! The library reads, and writes what the WebSocket protocol answers by itself. Packets and marks
-//! are frames of our own in the buffer below it: a call into the library, and a copy there, for
-//! each of them would be a third of the cost of a delivery in a burst.
+//! The library reads, and writes the WebSocket protocol's own answers. Packets and fences are
+//! frames written here, into the buffer below the library: a call into the library and a copy for
+//! each would be a third of the cost of a delivery in a burst.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -20,31 +20,30 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpC
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::frame_writer::{FrameWriter, MAX_GATHERED, MAX_HEADER};
-use super::packet::{Outgoing, Packet};
+use super::packet::{Packet, QueuedPacket};
 use crate::socket_memory::SocketUse;
 
-/// Size of the buffer for reading. Hundreds of sockets are idle most of the time.
+/// Size of the read buffer. Hundreds of sockets are idle most of the time.
 const READ_BUFFER: usize = 4 * 1024;
 
-/// Larger packets leave in fragments of this size, of which two fit into the buffer for writing.
+/// Larger packets are sent in fragments of this size, of which two fit into the write buffer.
 const FRAGMENT: usize = MAX_GATHERED / 2 - MAX_HEADER;
 
-/// Bytes of the library's own frames that wait while the client takes nothing: of a client that
-/// pings and does not read, the latest ping alone is answered then.
+/// Maximum number of bytes of the library's own frames while the client reads nothing: of a client
+/// that pings without reading, only the latest ping is answered then.
 const MAX_LIBRARY_FRAMES: usize = 1024;
 
-/// Packets in the queue beyond which nothing more is read from the client: its pings are answered
-/// into the same queue.
+/// Queue length above which the client is not read: its pings are answered into the same queue.
 const MAX_QUEUED: usize = 512;
 
-/// Places of an empty queue that are kept.
+/// Capacity that an empty queue keeps.
 const KEPT_QUEUE: usize = 8;
 
 /// Input from a WebSocket.
 pub(super) enum Received {
     Text(Packet),
-    /// The pong to the ping of a mark.
-    Mark(u64),
+    /// The pong to a fence's ping.
+    Fence(u64),
     /// Everything that was queued is in the kernel.
     Drained,
     /// The WebSocket has ended.
@@ -52,22 +51,22 @@ pub(super) enum Received {
 }
 
 enum Queued {
-    Packet(Outgoing),
-    Mark(u64),
+    Packet(QueuedPacket),
+    Fence(u64),
     Close,
 }
 
 pub(super) struct WebSocket<S = TokioIo<Upgraded>> {
     stream: Box<WebSocketStream<FrameWriter<S>>>,
-    /// Frames that are not in the buffer yet; as many as the sender queues before it waits.
+    /// Frames that are not in the buffer yet; the sender bounds their number before it waits.
     queue: VecDeque<Queued>,
     /// Bytes of the first packet in the queue that are in the buffer.
     taken: usize,
-    /// The library has frames of its own.
+    /// The library has unsent frames.
     unflushed: bool,
     /// Something was queued since the last [`Received::Drained`].
     announce: bool,
-    /// Account of incomplete messages of the client.
+    /// Account of the client's incomplete messages.
     memory: Option<Arc<SocketUse>>,
 }
 
@@ -101,17 +100,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         }
     }
 
-    /// Queues a packet.
-    pub(super) fn queue(&mut self, packet: impl Into<Outgoing>) {
+    pub(super) fn queue(&mut self, packet: impl Into<QueuedPacket>) {
         self.push(Queued::Packet(packet.into()));
     }
 
-    /// Queues the ping of a mark.
-    pub(super) fn queue_mark(&mut self, mark: u64) {
-        self.push(Queued::Mark(mark));
+    /// Queues the ping of a fence.
+    pub(super) fn queue_fence(&mut self, fence: u64) {
+        self.push(Queued::Fence(fence));
     }
 
-    /// Queues the end of the WebSocket.
+    /// Queues the close of the WebSocket.
     pub(super) fn queue_close(&mut self) {
         self.push(Queued::Close);
     }
@@ -121,14 +119,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.queue.is_empty() && !self.unflushed && self.stream.get_ref().is_empty()
     }
 
-    /// Ready once everything queued is in the kernel; an error where the WebSocket has ended.
+    /// Ready once everything queued is in the kernel; an error if the WebSocket has ended.
     pub(super) fn poll_written(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ()>> {
         loop {
             self.gather();
             ready!(self.poll_flush(context))?;
             match self.queue.front() {
                 // There is room for more.
-                Some(Queued::Packet(_) | Queued::Mark(_)) => {}
+                Some(Queued::Packet(_) | Queued::Fence(_)) => {}
                 Some(Queued::Close) => {
                     let closed = ready!(Pin::new(&mut self.stream).poll_close(context));
                     closed.map_err(drop)?;
@@ -142,7 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         }
     }
 
-    /// Ready once the buffer, and the library, have nothing left.
+    /// Ready once the buffer and the library have nothing left.
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ()>> {
         if self.unflushed {
             let flushed = ready!(Pin::new(&mut self.stream).poll_flush(context));
@@ -160,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         written
     }
 
-    /// Writes what is queued, and reads the next message.
+    /// Writes the queue, and reads the next message.
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Received> {
         if let Poll::Ready(Err(())) = self.poll_written(context) {
             return Poll::Ready(Received::End);
@@ -169,7 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         if received.is_ready() {
             return received;
         }
-        // The library answers pings of the client while it reads.
+        // The library answers the client's pings while it reads.
         if self.unflushed
             && let Poll::Ready(Err(())) = self.poll_written(context)
         {
@@ -183,7 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     fn poll_received(&mut self, context: &mut Context<'_>) -> Poll<Received> {
-        // The queue is written before this, so that a full one wakes the task when it moves.
+        // The queue is written first, so that a full one wakes the task when it moves.
         while self.queue.len() < MAX_QUEUED {
             let next = Pin::new(&mut self.stream).poll_next(context);
             return Poll::Ready(match next {
@@ -196,8 +194,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                 }
                 Poll::Ready(Some(Ok(Message::Pong(number)))) => {
                     match <[u8; 8]>::try_from(&*number) {
-                        Ok(number) => Received::Mark(u64::from_be_bytes(number)),
-                        // A pong that nobody asked for.
+                        Ok(number) => Received::Fence(u64::from_be_bytes(number)),
+                        // An unsolicited pong.
                         Err(_) => continue,
                     }
                 }
@@ -207,7 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                     continue;
                 }
                 Poll::Ready(Some(Ok(Message::Close(_)))) => {
-                    // The library has queued the answer; a client that does not take it has left.
+                    // The library has queued the answer; a client that does not read it has left.
                     drop(Pin::new(&mut self.stream).poll_flush(context));
                     Received::End
                 }
@@ -225,14 +223,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         }
     }
 
-    /// Moves what is queued into the buffer, as far as there is room.
+    /// Moves the queue into the buffer, as far as there is room.
     fn gather(&mut self) {
         let writer = self.stream.get_mut();
         while let Some(first) = self.queue.front() {
             match first {
-                Queued::Packet(outgoing) => {
-                    let bytes = outgoing.packet.as_bytes();
-                    let fragment = Fragment::next(&outgoing.packet, self.taken);
+                Queued::Packet(queued) => {
+                    let bytes = queued.packet.as_bytes();
+                    let fragment = Fragment::next(&queued.packet, self.taken);
                     let payload = bytes.get(fragment.range.clone()).unwrap_or_default();
                     if !writer.has_room(payload.len()) {
                         return;
@@ -245,16 +243,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                     }
                     self.taken = 0;
                 }
-                Queued::Mark(mark) => {
-                    let mark = mark.to_be_bytes();
-                    if !writer.has_room(mark.len()) {
+                Queued::Fence(fence) => {
+                    let fence = fence.to_be_bytes();
+                    if !writer.has_room(fence.len()) {
                         return;
                     }
-                    writer.put(OpCode::Control(Control::Ping), true, &mark);
+                    writer.put(OpCode::Control(Control::Ping), true, &fence);
                 }
                 Queued::Close => return,
             }
-            if let Some(Queued::Packet(Outgoing {
+            if let Some(Queued::Packet(QueuedPacket {
                 charge: Some(charge),
                 ..
             })) = self.queue.pop_front()
@@ -265,16 +263,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 }
 
-/// A piece of a packet that goes into one frame.
+/// A part of a packet that becomes one frame.
 struct Fragment {
     range: Range<usize>,
 }
 
 impl Fragment {
-    /// The piece that goes on after so many bytes of a packet.
+    /// The fragment that starts at this offset of a packet.
     fn next(packet: &Packet, taken: usize) -> Self {
         let mut end = packet.len().min(taken + FRAGMENT);
-        // Some old clients check the text of each fragment.
+        // Some old clients validate the text of each fragment.
         while !packet.is_char_boundary(end) {
             end -= 1;
         }
@@ -289,7 +287,7 @@ impl Fragment {
         }
     }
 
-    /// True where a packet of this length ends with it.
+    /// True if a packet of this length ends with the fragment.
     fn is_last(&self, length: usize) -> bool {
         self.range.end == length
     }

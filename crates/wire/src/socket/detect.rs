@@ -1,30 +1,31 @@
-//! Detects a server's protocol generation by its answer to a handshake.
+//! Detects a server's protocol generation by its response to a handshake.
 //!
 //! Over long polling, generation 4 is requested first: servers of generation 3 ignore the number
-//! and answer in their own framing, those of generation 4 in theirs, so one request is enough. A
-//! server that rejects the number (400) is asked for 3. Over WebSocket the first packets of most
-//! servers look alike, so generation 3 is requested as well, which generation 4 refuses unless it
-//! was configured to serve both.
+//! and respond in their own framing, those of generation 4 in theirs, so one request is enough. If
+//! a server rejects the number (400), generation 3 is requested. Over WebSocket the first packets
+//! of most servers look alike, so generation 3 is requested as well, which generation 4 refuses
+//! unless it is configured to serve both.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use super::SocketError;
 use super::engine_session::CLOSE_LIMIT;
 use super::packet::Packet;
 use super::transport::{Address, OpenFailure, Polling, Received, Rejection, Transport, WebSocket};
-use super::{Generation, SocketError};
 use crate::trust::Trust;
+use expd_domain::Generation;
 
 /// Time for which a blocked WebSocket is not tried again. Networks change, and a kiosk runs for
 /// months.
 const BLOCKED_FOR: Duration = Duration::from_secs(600);
 
-/// Time for a server of generation 3 from accepting a WebSocket to its first packet, which it sends
-/// by itself.
+/// Time within which a server of generation 3 sends its first packet, unprompted, after accepting a
+/// WebSocket.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// Facts about a host from an earlier opening. The caller keeps them from one opening to the next.
+/// Facts about a host from an earlier opening. The caller keeps them between openings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Detected {
     pub(super) url: String,
@@ -39,14 +40,14 @@ impl Detected {
         self.generation
     }
 
-    /// True where WebSocket did not get through, and is not worth another try yet.
+    /// True if WebSocket was blocked, and it is too early for another attempt.
     #[must_use]
     pub fn websocket_blocked(&self) -> bool {
         self.blocked_at.is_some_and(|at| at.elapsed() < BLOCKED_FOR)
     }
 }
 
-/// Opens a session over long polling, in the `forced` generation or else in the server's.
+/// Opens a session over long polling, in the `forced` generation or else the server's.
 pub(super) async fn by_polling(
     address: &Address<'_>,
     forced: Option<Generation>,
@@ -63,7 +64,7 @@ pub(super) async fn by_polling(
     if forced.is_some_and(|forced| forced != speaks) {
         discard(Transport::Polling(Box::new(polling))).await;
         return Err(OpenFailure::Broken(address.failed(format!(
-            "the server speaks Engine.IO {}, and the setting protocol requires {}; set it to auto",
+            "the server speaks Engine.IO {}, but the setting protocol requires {}; set it to auto",
             speaks.number(),
             asked.number()
         ))));
@@ -85,7 +86,7 @@ pub(super) async fn by_websocket(
                 && let Ok(Packet::Open(handshake)) = Packet::parse(text.as_str())
                 && handshake.max_payload.is_some()
             {
-                // Only late servers of generation 4 announce this.
+                // Only recent servers of generation 4 announce this.
                 return Ok(Generation::V4);
             }
         }
@@ -108,9 +109,9 @@ pub(super) async fn by_websocket(
     }
 }
 
-/// Closes a session that served for detection, so that the server need not keep it until its ping
-/// timeout.
+/// Closes a session that was opened for detection, so that the server does not keep it until its
+/// ping timeout.
 pub(super) async fn discard(transport: Transport) {
-    // A server that does not accept the close will miss the pings.
+    // A server that does not accept the close will notice missing pings.
     timeout(CLOSE_LIMIT, transport.close()).await.ok();
 }

@@ -18,29 +18,29 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::heartbeat::{Beat, Heartbeat};
 use super::packet::{Handshake, Message, Packet, subscribe};
 use super::transport::{Address, ConnectionLost, Received, ToSend, Transport};
-use super::{EVENT_QUEUE, Generation, Socket, SocketError, SocketEvent, event};
-use expd_domain::ChannelId;
+use super::{EVENT_QUEUE, Socket, SocketError, SocketEvent, event};
+use expd_domain::{ChannelId, Generation};
 
-/// Bound on closing a connection politely.
+/// Timeout of a graceful close.
 pub(super) const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
-/// Bound on the text of a ping that is echoed.
+/// Maximum length of a ping's text that is echoed.
 const MAX_PING: usize = 128;
 
-/// Name of the broadcast that gives a paired device its credentials.
+/// Name of the broadcast with a paired device's credentials.
 const CREDENTIALS: &str = "credentials";
 
-/// Differences between the generations once bytes flow.
+/// Differences between the generations once a transport is open.
 pub(super) trait Dialect: fmt::Debug + Send + Sync {
     fn generation(&self) -> Generation;
 
-    /// The heartbeat, which says who pings.
+    /// The heartbeat, in which one side pings.
     fn heartbeat(&self, handshake: &Handshake, now: Instant) -> Heartbeat;
 
     /// The client's first packet, if it sends one.
     fn opening_packet(&self) -> Option<&'static str>;
 
-    /// The meaning of a message while the root namespace is being opened.
+    /// Classifies a message that arrives while the root namespace is being opened.
     fn namespace_step(&self, message: &Message<'_>) -> NamespaceStep;
 }
 
@@ -48,7 +48,7 @@ pub(super) trait Dialect: fmt::Debug + Send + Sync {
 pub(super) enum NamespaceStep {
     /// It is open.
     Joined,
-    /// The server refuses the token, with this message.
+    /// The server refused the token, with this message.
     Refused(String),
     /// The message does not belong to this generation.
     Wrong(&'static str),
@@ -57,7 +57,7 @@ pub(super) enum NamespaceStep {
 }
 
 /// Opens the root namespace on a transport, and hands the connection to a task. Without a
-/// `handshake` the server's first packet is one.
+/// `handshake`, the server's first packet must be one.
 pub(super) async fn open(
     address: &Address<'_>,
     mut transport: Transport,
@@ -67,14 +67,14 @@ pub(super) async fn open(
     let heartbeat = match open_namespace(address, &mut transport, handshake, dialect).await {
         Ok(heartbeat) => heartbeat,
         Err(error) => {
-            // The server should not keep an unused session. If it does not accept the close, its
-            // ping timeout ends the session.
+            // Spares the server an unused session. If it does not accept the close, its ping
+            // timeout ends the session.
             timeout(CLOSE_LIMIT, transport.close()).await.ok();
             return Err(error);
         }
     };
     let (events, received) = mpsc::channel(EVENT_QUEUE);
-    // The socket sends one command at a time and waits until it is done.
+    // The socket sends one command at a time and waits for its completion.
     let (commands, received_commands) = mpsc::channel(1);
     let session = EngineSession {
         transport,
@@ -178,13 +178,13 @@ fn answer(transport: &mut Transport, ping: &str) -> Result<(), ConnectionLost> {
 struct EngineSocket {
     generation: Generation,
     events: mpsc::Receiver<SocketEvent>,
-    commands: mpsc::Sender<Command>,
-    /// Holds only the session's task, which ends when this is dropped.
+    commands: mpsc::Sender<SocketCommand>,
+    /// Holds the session's task alone, which is aborted when this is dropped.
     task: JoinSet<()>,
     closed: bool,
 }
 
-enum Command {
+enum SocketCommand {
     Send(ToSend),
     Close,
 }
@@ -198,7 +198,7 @@ impl Socket for EngineSocket {
         Box::pin(async move {
             for text in subscribe(&channels) {
                 let (sent, left) = oneshot::channel();
-                let command = Command::Send(ToSend {
+                let command = SocketCommand::Send(ToSend {
                     text,
                     sent: Some(sent),
                 });
@@ -228,10 +228,10 @@ impl Socket for EngineSocket {
             socket.events.close();
             let ended = async {
                 // An error means that the task has ended already.
-                socket.commands.send(Command::Close).await.ok();
+                socket.commands.send(SocketCommand::Close).await.ok();
                 while socket.task.join_next().await.is_some() {}
             };
-            // Past the limit, dropping the socket ends the task.
+            // After the timeout, dropping the socket aborts the task.
             timeout(CLOSE_LIMIT, ended).await.ok();
         })
     }
@@ -242,14 +242,14 @@ struct EngineSession {
     transport: Transport,
     heartbeat: Heartbeat,
     events: mpsc::Sender<SocketEvent>,
-    commands: mpsc::Receiver<Command>,
-    /// An event that did not fit into the queue. While there is one, nothing is read.
+    commands: mpsc::Receiver<SocketCommand>,
+    /// An event that did not fit into the queue. Reading stops while there is one.
     held: Option<SocketEvent>,
 }
 
 /// Reason for the end of a session.
 enum End {
-    /// We were asked to close it.
+    /// This side asked to close it.
     Asked,
     /// The server closed it.
     Server(&'static str),
@@ -272,7 +272,7 @@ impl EngineSession {
             End::Lost(ref reason) => Some(reason.clone()),
         };
         if let Some(event) = self.held.take() {
-            // An error means that nobody listens any more.
+            // An error means that the receiver is gone.
             self.events.send(event).await.ok();
         }
         if let Some(reason) = reason {
@@ -292,8 +292,8 @@ impl EngineSession {
             tokio::select! {
                 biased;
                 command = self.commands.recv() => match command {
-                    Some(Command::Send(packet)) => self.transport.send(packet)?,
-                    Some(Command::Close) | None => {
+                    Some(SocketCommand::Send(packet)) => self.transport.send(packet)?,
+                    Some(SocketCommand::Close) | None => {
                         self.transport.send(packet("41"))?;
                         return Err(End::Asked);
                     }
@@ -324,7 +324,7 @@ impl EngineSession {
         match self.heartbeat.beat(now) {
             Beat::Wait => {}
             Beat::Ping => self.transport.send(packet("2"))?,
-            // Nothing was read, so answers may be waiting.
+            // Reading was paused, so responses may be waiting.
             Beat::Dead(_) if self.held.is_some() => self.heartbeat.on_received(now),
             Beat::Dead(reason) => return Err(End::Lost(reason)),
         }
@@ -342,7 +342,7 @@ impl EngineSession {
         }
     }
 
-    /// Handles a packet, and returns the event for the link.
+    /// Handles a packet, and returns its event for the link.
     fn read(&mut self, incoming: Received) -> Result<Option<SocketEvent>, End> {
         let text = match incoming {
             Received::Text(text) => text,
@@ -383,7 +383,7 @@ impl EngineSession {
     }
 }
 
-/// Logs what was received, except what may hold a secret: the credentials of a device, and messages
+/// Logs received packets, except those that may hold secrets: a device's credentials, and messages
 /// that are not understood.
 fn trace(text: &str, event: Option<&SocketEvent>) {
     match event {
@@ -394,7 +394,7 @@ fn trace(text: &str, event: Option<&SocketEvent>) {
             log::trace!("received {text}");
         }
         _ => {
-            // The types of the packet and of its message.
+            // Types of the packet and of its message.
             let kind: String = text.chars().take(2).collect();
             log::trace!("received a packet {kind} of {} bytes", text.len());
         }

@@ -17,8 +17,8 @@ use super::SocketEvent;
 use expd_domain::excerpt::excerpt;
 use expd_domain::{Broadcast, ChannelId, Payload};
 
-/// Bound on the channel IDs of one confirmation, far above what a client may subscribe to in both
-/// spellings.
+/// Maximum number of channel IDs in one confirmation, far above what a client may subscribe to in
+/// both spellings.
 const MAX_SUBSCRIBED: usize = 100_000;
 
 /// Decodes the JSON array of an event packet.

@@ -1,12 +1,12 @@
-//! Entry points for `fuzz/`: the decoders without a transport, and what holds for any input.
+//! Entry points for `fuzz/`: the decoders without a transport, and their invariants.
 #![allow(clippy::panic, clippy::expect_used, reason = "a finding is a panic")]
 
 use bytes::Bytes;
-use expd_domain::{ChannelId, Payload};
+use expd_domain::{ChannelId, Generation, Payload};
 
 use super::packet::{self, MAX_PACKET, Message, Packet};
 use super::transport::{Packets, Received, join};
-use super::{Generation, SocketEvent, event};
+use super::{SocketEvent, event};
 
 /// Drives the framing of a long-polling body.
 pub fn body(generation: Generation, body: &[u8]) {
@@ -28,7 +28,7 @@ pub fn body(generation: Generation, body: &[u8]) {
         }
         assert!(seen <= body.len(), "more came out than went in");
     }
-    // Packets of generation 3 are sent in ASCII alone.
+    // Packets of generation 3 are sent in ASCII only.
     if generation == Generation::V3 && !texts.iter().all(|text| text.is_ascii()) {
         return;
     }

@@ -1,4 +1,4 @@
-//! Detects dead connections by their pings. Pure: the caller passes the time, and sends.
+//! Detects dead connections by missing pings. Pure: the caller passes the time, and sends.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::packet::Handshake;
 /// Heartbeat of one connection. In generation 3 the client pings, in generation 4 the server.
 #[derive(Debug)]
 pub(super) enum Heartbeat {
-    /// The client pings at each interval; something has to arrive within the timeout.
+    /// The client pings at each interval; anything must arrive within the timeout.
     Ours {
         interval: Duration,
         timeout: Duration,
@@ -87,8 +87,8 @@ impl Heartbeat {
                     return Beat::Wait;
                 }
                 *ping_at = now + *interval;
-                // One ping at a time: where the timeout is longer than the interval, the first
-                // answer is awaited.
+                // One ping at a time: if the timeout exceeds the interval, the first pong is
+                // awaited.
                 if answer_by.is_some() {
                     return Beat::Wait;
                 }
@@ -109,8 +109,8 @@ impl Heartbeat {
         }
     }
 
-    /// Notes that something arrived, which proves the server alive: an answer may be queued behind
-    /// a large message. Also called while nothing is read, since silence proves nothing then.
+    /// Records that something arrived, which proves the server alive: the pong may be queued behind
+    /// a large message. Also called while reading is paused, since silence proves nothing then.
     pub fn on_received(&mut self, now: Instant) {
         match self {
             Self::Ours { answer_by, .. } => *answer_by = None,

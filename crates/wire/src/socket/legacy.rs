@@ -7,7 +7,8 @@ use super::engine_session::{Dialect, NamespaceStep, open as open_session};
 use super::heartbeat::Heartbeat;
 use super::packet::{Handshake, Message};
 use super::transport::{Address, Transport, error_message};
-use super::{Generation, Socket, SocketError};
+use super::{Socket, SocketError};
+use expd_domain::Generation;
 
 /// Opens a connection of generation 3 on a transport.
 pub(super) async fn open(

@@ -1,14 +1,14 @@
-//! Generation 4 through the `rust_socketio` crate, where the setting `socket_library` chooses it.
+//! Generation 4 through the `rust_socketio` crate, if the setting `socket_library` chooses it.
 //!
-//! It is not the default: the crate parses payloads and so respells them (`1e400` comes out as
+//! It is not the default: the crate parses payloads and so respells them (`1e400` becomes
 //! `1e+400`), silently drops packets that nest deeper than 127 levels, and does not support
 //! proxies.
 //!
-//! The crate spawns a task that nobody can end, so each socket runs it in a small runtime on a
-//! thread of its own: dropping the runtime is the one reliable way to end all its tasks and
-//! descriptors. It must not reconnect by itself, since the link does that with a fresh token and
-//! reports what was lost. It does not tell when its connection ends; it only asks how to reconnect,
-//! and that question is our signal. Its callbacks run one after the other and wait for room in our
+//! The crate spawns a task that cannot be aborted, so each socket runs it in a small runtime on its
+//! own thread: dropping the runtime is the one reliable way to end all its tasks and descriptors.
+//! It must not reconnect by itself, since the link does that with a fresh token and reports what
+//! was lost. It does not report the end of its connection; it only asks how to reconnect, and that
+//! question is the signal used here. Its callbacks run one after the other and wait for room in the
 //! queue, so a full queue slows the server down through TCP.
 
 use std::error::Error as StdError;
@@ -24,20 +24,20 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::transport::{Address, redact};
-use super::{EVENT_QUEUE, Endpoint, Generation, Socket, SocketError, SocketEvent};
+use super::{EVENT_QUEUE, Endpoint, Socket, SocketError, SocketEvent};
 use crate::choice::SocketLibrary;
 use crate::trust::Trust;
 use expd_domain::excerpt::{excerpt, sentence};
-use expd_domain::{Broadcast, BroadcastId, ChannelId, Payload};
+use expd_domain::{Broadcast, BroadcastId, ChannelId, Generation, Payload};
 
-/// Bound on closing politely.
+/// Timeout of a graceful close.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// Bound on sending one request before the connection counts as broken.
+/// Timeout of sending one request, after which the connection counts as broken.
 const SEND: Duration = Duration::from_secs(10);
 
-/// Queue of subscribe requests for the socket's thread. The link sends one at a time and waits
-/// until it is done.
+/// Queue of subscribe requests for the socket's thread. The link sends one at a time and waits for
+/// it.
 const REQUESTS: usize = 1;
 
 /// An open Engine.IO 4 connection.
@@ -52,7 +52,7 @@ struct Subscribe {
     done: oneshot::Sender<Result<(), SocketError>>,
 }
 
-/// True where the library was chosen and supports the route: generation 4 over a direct WebSocket.
+/// True if the library was chosen and supports the route: generation 4 over a direct WebSocket.
 pub fn supports(address: &Address<'_>, generation: Generation) -> bool {
     address.endpoint.library == SocketLibrary::RustSocketio
         && generation == Generation::V4
@@ -81,10 +81,10 @@ pub async fn open(endpoint: &Endpoint) -> Result<Box<dyn Socket>, SocketError> {
         {
             Ok(runtime) => {
                 runtime.block_on(serve(&endpoint, opened, requests_out, events_in));
-                // Without waiting: a name look-up may still be in progress.
+                // Without waiting: a DNS look-up may still be in progress.
                 runtime.shutdown_background();
             }
-            // The opener may be gone; then nobody needs the error.
+            // If the opener is gone, the error is of no use.
             Err(error) => drop(opened.send(Err(cannot(format!("no runtime for it: {error}"))))),
         }
     };
@@ -132,16 +132,17 @@ impl Socket for LibrarySocket {
                 mut events,
             } = *self;
             drop(requests);
-            // The thread disconnects and ends, and the queue with it. Late events are dropped.
+            // The thread disconnects and ends, which closes the queue. Late events are dropped.
             let drained = async { while events.recv().await.is_some() {} };
-            // The thread ends by itself, even past the limit.
+            // The thread ends by itself, even after the timeout.
             timeout(GOODBYE * 2, drained).await.ok();
         }
         .boxed()
     }
 }
 
-/// The thread's work: opens the connection, sends requests, and disconnects when no more can come.
+/// The thread's work: opens the connection, sends requests, and disconnects once the queue is
+/// closed.
 async fn serve(
     endpoint: &Endpoint,
     opened: oneshot::Sender<Result<(), SocketError>>,
@@ -155,7 +156,7 @@ async fn serve(
                 after: endpoint.timeout,
             })
         }),
-        // The opener has given up.
+        // The opener gave up.
         None = requests.recv() => return,
     };
     let client = match connected {
@@ -184,14 +185,13 @@ async fn serve(
             done.send(result).ok();
         }
     }
-    // A server that does not get the disconnect sees the connection end.
+    // A server that does not receive the disconnect sees the connection end.
     timeout(GOODBYE, client.disconnect()).await.ok();
 }
 
-/// The server's decision on the namespace.
 enum Verdict {
     Accepted,
-    /// With the library's words, which alone tell why: it has no type for it.
+    /// With the library's message: it has no type for the reason.
     Refused(String),
 }
 
@@ -236,7 +236,7 @@ async fn connect(
         .on_any(move |event, arguments, _| {
             let events = events.clone();
             async move {
-                // Fails when the socket was dropped; the thread ends then.
+                // Fails if the socket was dropped; the thread ends then.
                 events.send(read(&event, arguments)).await.ok();
             }
             .boxed()
@@ -251,7 +251,7 @@ async fn connect(
                 let reason = reason.unwrap_or_else(|| "the server ended the connection".to_owned());
                 // As above.
                 events.send(SocketEvent::Closed(reason)).await.ok();
-                // Never answered: the link opens another socket, and this runtime is dropped.
+                // Never returns: the link opens another socket, and this runtime is dropped.
                 pending().await
             }
             .boxed()
@@ -336,7 +336,7 @@ fn text_of(arguments: &Arguments) -> String {
     }
 }
 
-/// An error with all its causes; the library's outer message alone says little.
+/// An error with all its causes; the library's outer message alone is too vague.
 fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

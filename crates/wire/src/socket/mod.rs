@@ -1,11 +1,11 @@
-//! The live socket to the EXP network: the only module that knows Socket.IO.
+//! The live socket to the EXP network: the only module that speaks Socket.IO.
 //!
 //! A [`Socket`] is one open connection. It subscribes, delivers events in order, and reports once
 //! that it is closed. It neither reconnects nor remembers subscriptions; the link does.
 //!
 //! [`open()`] chooses the protocol generation and the transport. In expd's own client
 //! `engine_session.rs` drives a connection, `legacy.rs` and `modern.rs` hold the differences
-//! between generations 3 and 4, and `transport` moves packets. `library.rs` is an optional other
+//! between generations 3 and 4, and `transport` moves packets. `library.rs` is an alternative
 //! client for generation 4.
 
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 
 use crate::choice::SocketLibrary;
 use crate::path::PathRecord;
-use expd_domain::{Broadcast, ChannelId, Secret};
+use expd_domain::{Broadcast, ChannelId, Generation, Secret};
 
 mod detect;
 mod engine_session;
@@ -34,8 +34,9 @@ mod transport;
 pub use detect::Detected;
 pub use open::open;
 
-/// Bound on events that the link has not taken yet. Beyond it the socket stops reading, so that TCP
-/// slows the server down. The link never waits for a listener, so the queue fills for moments only.
+/// Maximum number of events that the link has not taken yet. Beyond it the socket stops reading, so
+/// that TCP slows the server down. The link never waits for a listener, so the queue fills only for
+/// moments.
 pub const EVENT_QUEUE: usize = 1024;
 
 /// Address and options of a socket.
@@ -51,37 +52,17 @@ pub struct Endpoint {
     pub ca_file: Option<PathBuf>,
     /// Client for generation 4 over a direct WebSocket.
     pub library: SocketLibrary,
-    /// Record of the path that the socket takes, as far as it is dialled here: long polling by the
-    /// HTTP library leaves none.
+    /// Record of the socket's network path, as far as it is dialled here: long polling by the HTTP
+    /// library leaves none.
     pub path: PathRecord,
-    /// Bound on opening, handshake included.
+    /// Timeout of opening, handshake included.
     pub timeout: Duration,
-    /// Bound on a message from the server, in bytes; [`MAX_MESSAGE`] at most.
+    /// Maximum size of a message from the server, in bytes; at most [`MAX_MESSAGE`].
     pub max_message: usize,
 }
 
-/// Bound on any message from a server, in bytes: above the largest payload with its envelope.
+/// Upper limit of [`Endpoint::max_message`], in bytes: above the largest payload with its envelope.
 pub const MAX_MESSAGE: usize = packet::MAX_PACKET;
-
-/// Generation of the Engine.IO protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Generation {
-    /// Engine.IO 3: Socket.IO 1 and 2.
-    V3,
-    /// Engine.IO 4: Socket.IO 3 and later.
-    V4,
-}
-
-impl Generation {
-    /// Engine.IO's own number of it.
-    #[must_use]
-    pub fn number(self) -> u32 {
-        match self {
-            Self::V3 => 3,
-            Self::V4 => 4,
-        }
-    }
-}
 
 /// Event that a socket delivers.
 #[derive(Debug)]
@@ -90,17 +71,16 @@ pub enum SocketEvent {
     Subscribed(Vec<ChannelId>),
     /// The server refuses subscriptions.
     Refused {
-        /// The refused channels; empty where the server does not name them.
+        /// The refused channels; empty if the server does not name them.
         channels: Vec<ChannelId>,
         /// The server's message, bounded.
         reason: String,
     },
     /// A broadcast.
     Broadcast(Broadcast),
-    /// A message that is neither; it is counted and ignored. The text describes it, without
-    /// payloads.
+    /// Any other message; it is counted and ignored. The text describes it, without payloads.
     Unexpected(String),
-    /// The connection has ended, for this reason. Nothing follows.
+    /// The connection has ended, for this reason. No event follows.
     Closed(String),
 }
 
@@ -130,7 +110,7 @@ pub enum SocketError {
     Connect {
         /// The base URL, without the token.
         url: String,
-        /// The cause, with a remedy where there is one.
+        /// The cause, with a remedy if there is one.
         reason: String,
     },
     /// The server refuses the token.
@@ -141,7 +121,7 @@ pub enum SocketError {
         /// The server's message.
         reason: String,
     },
-    /// The server is too busy, and says when to come back.
+    /// The server is overloaded, and says when to try again.
     #[error("{url} asks to wait for {}: {reason}", humantime(*.retry_after))]
     Busy {
         /// The base URL, without the token.
@@ -155,7 +135,7 @@ pub enum SocketError {
     Timeout {
         /// The base URL, without the token.
         url: String,
-        /// The time it was given.
+        /// The timeout.
         after: Duration,
     },
     /// The connection broke while sending.
@@ -164,7 +144,7 @@ pub enum SocketError {
 }
 
 impl SocketError {
-    /// The wait that the server asks for.
+    /// The wait that the server requests.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -1,5 +1,5 @@
 //! Engine.IO 4 with Socket.IO 3 and later: the server pings, and the root namespace is open once
-//! the server answers our request for it with a session ID.
+//! the server responds to the client's request for it with a session ID.
 
 use tokio::time::Instant;
 
@@ -7,7 +7,8 @@ use super::engine_session::{Dialect, NamespaceStep, open as open_session};
 use super::heartbeat::Heartbeat;
 use super::packet::{Handshake, Message};
 use super::transport::{Address, Transport, error_message};
-use super::{Generation, Socket, SocketError};
+use super::{Socket, SocketError};
+use expd_domain::Generation;
 
 /// Opens a connection of generation 4 on a transport.
 pub(super) async fn open(
@@ -36,7 +37,7 @@ impl Dialect for Modern {
 
     fn namespace_step(&self, message: &Message<'_>) -> NamespaceStep {
         match message {
-            // A server of generation 3 opens the namespace by itself and gives no ID.
+            // A server of generation 3 opens the namespace by itself and sends no ID.
             Message::Connect("") => {
                 NamespaceStep::Wrong("the server speaks Engine.IO 3; set protocol to auto or 3")
             }

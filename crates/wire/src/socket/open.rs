@@ -1,17 +1,18 @@
-//! Opens a socket in the generation and over the transport that get through.
+//! Opens a socket in the generation and over the transport that work.
 
 use tokio::time::{Instant, timeout};
 
 use super::detect::{self, Detected};
 use super::transport::{Address, OpenFailure, Polling, Rejection, Transport, WebSocket};
-use super::{Endpoint, Generation, Socket, SocketError, legacy, modern};
+use super::{Endpoint, Socket, SocketError, legacy, modern};
 use crate::choice::{ProtocolChoice, TransportChoice};
 use crate::trust::Trust;
+use expd_domain::Generation;
 
 /// Opens a live socket, within [`Endpoint::timeout`] as a whole.
 ///
 /// `detected` holds facts about the host from an earlier opening. They are used and updated, and
-/// dropped where opening fails. A server that was replaced by one of the other generation is
+/// discarded if opening fails. If the server was replaced by one of the other generation, it is
 /// detected again.
 ///
 /// # Errors
@@ -68,7 +69,7 @@ struct Opener<'a> {
 }
 
 impl Opener<'_> {
-    /// The generation, where it is known.
+    /// The generation, if it is known.
     fn generation(&self) -> Option<Generation> {
         self.forced
             .or(self.known.as_ref().map(Detected::generation))
@@ -96,9 +97,9 @@ impl Opener<'_> {
         Ok((open_over_polling(self.address, polling).await?, None))
     }
 
-    /// WebSocket where it gets through, else long polling. The error of the WebSocket does not
-    /// matter: a server that rejects the client says so over long polling as well, and a proxy in
-    /// between does not.
+    /// Uses WebSocket if it gets through, else long polling. The WebSocket's error does not matter:
+    /// a server that rejects the client also does so over long polling, and a proxy in between does
+    /// not.
     async fn websocket_or_polling(&self) -> Result<Opened, SocketError> {
         let blocked_at = self
             .known
@@ -134,7 +135,7 @@ impl Opener<'_> {
         let polling = if probed_at.elapsed() < polling.handshake().ping_interval {
             polling
         } else {
-            // Nobody answered its pings meanwhile, so the server may have dropped the session.
+            // Its pings went unanswered meanwhile, so the server may have dropped the session.
             detect::discard(Transport::Polling(Box::new(polling))).await;
             detect::by_polling(self.address, Some(generation), self.trust)
                 .await
@@ -143,7 +144,7 @@ impl Opener<'_> {
         let socket = open_over_polling(self.address, polling).await?;
         if blocked_at.is_none() {
             log::info!(
-                "WebSocket does not get through to {}; long polling carries the connection",
+                "WebSocket to {} failed; using long polling",
                 self.address.endpoint.url
             );
         }
@@ -154,8 +155,8 @@ impl Opener<'_> {
         log::debug!("WebSocket to {} failed: {error}", self.address.endpoint.url);
     }
 
-    /// As [`Opener::websocket_in`], within half of the time left, so that a WebSocket without an
-    /// answer leaves time for polling.
+    /// As [`Opener::websocket_in`], within half of the remaining time, so that a WebSocket without
+    /// a response leaves time for polling.
     async fn websocket_in_time(
         &self,
         generation: Generation,

@@ -1,8 +1,8 @@
 //! Text of Engine.IO and Socket.IO packets in both generations, as far as EXP uses them.
 //!
-//! Parsing borrows from its input and never fails on anything that a server may rightly send:
-//! packets without a meaning for EXP (binary ones, other namespaces, acknowledgements) are parsed
-//! as well. [`event`](super::event) decodes the contents of events.
+//! Parsing borrows from its input and never fails on a valid packet: those without a meaning for
+//! EXP (binary ones, other namespaces, acknowledgements) are parsed as well.
+//! [`event`](super::event) decodes the contents of events.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use serde::Deserialize;
 
 use expd_domain::ChannelId;
 
-/// Bound on packets that are read, in bytes: EXP's largest payload, the envelope, and room for a
-/// server that escapes what could be plain.
+/// Maximum size of a packet that is read, in bytes: EXP's largest payload, the envelope, and room
+/// for a server that escapes what could be plain.
 pub(super) const MAX_PACKET: usize = 20 << 20;
 
-/// Bound on the channel IDs of one `subscribe` packet, in bytes. Socket.IO 3 and later cut the
-/// connection at a message of 1 MB.
+/// Maximum size of the channel IDs of one `subscribe` packet, in bytes. Socket.IO 3 and later cut
+/// the connection at a message of 1 MB.
 const SUBSCRIBE_BYTES: usize = 128 << 10;
 
-/// Bounds on announced times in milliseconds: none may make the client spin or wait for ever.
+/// Limits of announced times in milliseconds: none may make the client spin or wait forever.
 const PING_INTERVAL: std::ops::RangeInclusive<u64> = 50..=3_600_000;
 const PING_TIMEOUT: std::ops::RangeInclusive<u64> = 50..=3_600_000;
 
@@ -31,7 +31,7 @@ pub(super) enum Packet<'a> {
     Close,
     /// Asks for a [`Packet::Pong`] with the same text.
     Ping(&'a str),
-    /// Answers a ping.
+    /// A pong to a ping.
     Pong,
     /// Carries a Socket.IO packet.
     Message(Message<'a>),
@@ -46,9 +46,10 @@ pub(super) struct Handshake {
     pub sid: String,
     /// Time between two pings.
     pub ping_interval: Duration,
-    /// Time for the answer to a ping.
+    /// Time within which a ping must be answered.
     pub ping_timeout: Duration,
-    /// The largest message that the server accepts. Only late servers of generation 4 announce it.
+    /// The largest message that the server accepts. Only recent servers of generation 4 announce
+    /// it.
     pub max_payload: Option<u64>,
 }
 
@@ -74,11 +75,11 @@ pub(super) enum Malformed {
     Empty,
     #[error("a packet of an unknown type")]
     Type,
-    #[error("a handshake that is not the JSON object it should be")]
+    #[error("a malformed handshake")]
     Handshake,
     #[error("a message of an unknown type")]
     MessageType,
-    #[error("a message whose head does not end")]
+    #[error("a message with an incomplete header")]
     Head,
 }
 
@@ -104,25 +105,25 @@ impl Handshake {
     fn parse(json: &str) -> Result<Self, Malformed> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
-        struct Wire {
+        struct RawHandshake {
             sid: String,
             ping_interval: u64,
             ping_timeout: u64,
             max_payload: Option<u64>,
         }
-        let wire: Wire = serde_json::from_str(json).map_err(|_| Malformed::Handshake)?;
+        let raw: RawHandshake = serde_json::from_str(json).map_err(|_| Malformed::Handshake)?;
         let within = |millis: u64, bounds: std::ops::RangeInclusive<u64>| {
             Duration::from_millis(millis.clamp(*bounds.start(), *bounds.end()))
         };
         // The session ID goes into every URL of long polling.
-        if wire.sid.is_empty() || wire.sid.len() > 1024 {
+        if raw.sid.is_empty() || raw.sid.len() > 1024 {
             return Err(Malformed::Handshake);
         }
         Ok(Self {
-            sid: wire.sid,
-            ping_interval: within(wire.ping_interval, PING_INTERVAL),
-            ping_timeout: within(wire.ping_timeout, PING_TIMEOUT),
-            max_payload: wire.max_payload,
+            sid: raw.sid,
+            ping_interval: within(raw.ping_interval, PING_INTERVAL),
+            ping_timeout: within(raw.ping_timeout, PING_TIMEOUT),
+            max_payload: raw.max_payload,
         })
     }
 }
@@ -152,15 +153,15 @@ impl<'a> Message<'a> {
             '1' => Self::Disconnect,
             '2' if body.is_empty() => return Err(Malformed::Head),
             '2' => Self::Event(body),
-            '3' => Self::Other("an acknowledgement that nothing asked for"),
+            '3' => Self::Other("an unsolicited acknowledgement"),
             // An error may itself be a number, so no number is stripped.
             _ => Self::Refused(rest),
         })
     }
 }
 
-/// Packets that request subscriptions to `channels`: as few as possible, none so long that a server
-/// would cut the connection.
+/// Packets that request subscriptions to `channels`: as few as possible, none long enough for a
+/// server to cut the connection.
 pub(super) fn subscribe(channels: &[ChannelId]) -> Vec<String> {
     let mut packets = Vec::new();
     let mut ids = String::new();
@@ -185,7 +186,7 @@ fn subscribe_packet(ids: &str) -> String {
     format!(r#"42["subscribe",[{ids}]]"#)
 }
 
-/// A text as a JSON string of ASCII alone. Implementations of generation 3 differ in how they count
+/// A text as an ASCII-only JSON string. Implementations of generation 3 differ in how they count
 /// and encode other characters in long polling.
 fn ascii_json(text: &str) -> String {
     use std::fmt::Write as _;

@@ -14,7 +14,7 @@ pub fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
         if let Some(found) = error.downcast_ref() {
             return Some(found);
         }
-        // The inner error of an I/O error is not among its causes.
+        // An I/O error's inner error is not among its sources.
         let within = error
             .downcast_ref::<io::Error>()
             .and_then(io::Error::get_ref);
@@ -26,7 +26,7 @@ pub fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
     None
 }
 
-/// Remedy for an operator. Without a TLS error, the connection ended before its handshake did.
+/// Remedy for the operator. `None` means that the connection ended before its handshake.
 pub fn remedy(error: Option<&Error>) -> &'static str {
     use CertificateError as Certificate;
     match error {
@@ -52,9 +52,7 @@ pub fn remedy(error: Option<&Error>) -> &'static str {
                 | AlertDescription::ProtocolVersion
                 | AlertDescription::InsufficientSecurity,
             ),
-        ) => {
-            "it supports no TLS that is safe today (1.2 with ECDHE and an AEAD cipher, or 1.3); update it"
-        }
+        ) => "it supports neither TLS 1.3 nor TLS 1.2 with ECDHE and an AEAD cipher; update it",
         Some(Error::General(_)) => "install the system's certificate authorities, or set ca_file",
         Some(Error::InvalidCertificate(_)) => "replace the server's certificate",
         _ => "check that the host speaks TLS on that port",

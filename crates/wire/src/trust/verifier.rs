@@ -16,15 +16,14 @@ use tokio_rustls::rustls::{
     CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
 };
 
-/// Trusts the system's authorities and extra ones. Verification is rustls's except in two cases:
-/// authorities that were installed after the system's were read, and a server certificate that is
+/// Trusts the system's authorities and extra ones. Verification is rustls's except in two cases: an
+/// authority that was installed after the system's were read, and a server certificate that is
 /// itself one of the extra ones.
 #[derive(Debug)]
 pub(super) struct Verifier {
     provider: Arc<CryptoProvider>,
     extra: Vec<CertificateDer<'static>>,
-    /// Built for the first certificate: without TLS the system's authorities, 0.2 MB, are never
-    /// read.
+    /// Built on the first handshake: without TLS the system's authorities, 0.2 MB, are never read.
     delegate: Mutex<Option<Arc<WebPkiServerVerifier>>>,
 }
 
@@ -45,7 +44,7 @@ impl Verifier {
         &self.provider.signature_verification_algorithms
     }
 
-    /// A verifier with the system's present authorities.
+    /// Builds a verifier with the system's current authorities.
     fn new_delegate(&self) -> Result<Arc<WebPkiServerVerifier>, Error> {
         let mut roots = RootCertStore::empty();
         let system = rustls_native_certs::load_native_certs();
@@ -65,7 +64,7 @@ impl Verifier {
             .map_err(|error| Error::General(error.to_string()))
     }
 
-    /// Asks the present verifier, and a new one where that does not know the issuer.
+    /// Asks the current verifier, and a new one if it does not know the issuer.
     fn with_delegate(
         &self,
         verdict: impl Fn(&WebPkiServerVerifier) -> Result<ServerCertVerified, Error>,
@@ -74,7 +73,7 @@ impl Verifier {
         let delegate = slot().clone();
         if let Some(delegate) = delegate {
             let said = verdict(&delegate);
-            // Machines run for months, and authorities come and go.
+            // Machines run for months, and authorities are added and removed.
             if !matches!(&said, Err(error) if is_unknown_issuer(error)) {
                 return said;
             }
@@ -98,9 +97,9 @@ impl ServerCertVerifier for Verifier {
             delegate.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
         });
         match said {
-            // `openssl req -x509` makes a certificate that is both an authority's and a server's,
-            // and self-signed. Where it is configured as trusted, only the name is left to verify:
-            // the validity period was checked before this error.
+            // `openssl req -x509` makes a self-signed certificate that serves as both authority and
+            // server. If it is configured as trusted, only the name is left to verify: the validity
+            // period was checked before this error.
             Err(error) if is_authority(&error) && self.extra.contains(end_entity) => {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
@@ -132,8 +131,8 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// True where no authority here has signed the certificate: there is none of the issuer's name, or
-/// the one of that name has another key, as an authority has that was created anew.
+/// True if no trusted CA signed the certificate: unknown issuer, or a re-created CA with the same
+/// name and another key.
 pub(super) fn is_unknown_issuer(error: &Error) -> bool {
     matches!(
         error,
@@ -141,7 +140,7 @@ pub(super) fn is_unknown_issuer(error: &Error) -> bool {
     )
 }
 
-/// True where the server's certificate is an authority's.
+/// True if the server's certificate is a CA certificate.
 pub(super) fn is_authority(error: &Error) -> bool {
     let Error::InvalidCertificate(CertificateError::Other(OtherError(error))) = error else {
         return false;

@@ -1,5 +1,5 @@
-//! The wire against real parts: Socket.IO 1, 2, 3 and 4 from npm, a CONNECT proxy, middleboxes, TLS
-//! with a private authority.
+//! The wire against real servers: Socket.IO 1, 2, 3 and 4 from npm, a CONNECT proxy, middleboxes,
+//! TLS with a private authority.
 //!
 //! Run `tests/servers/install` first.
 #![allow(
@@ -29,7 +29,7 @@ use expd_test_support::{DEADLINE, in_time, until};
 use node::{Node, PING_INTERVAL};
 use ours::Ours;
 
-/// Makes the same tests for every server, so that each shows in the report by its name.
+/// Makes the same tests for every server, so that each is reported by its name.
 macro_rules! every_server {
     ($($test:ident)*) => {
         mod socket_io_1 { $( #[tokio::test] async fn $test() { super::$test(1).await; } )* }
@@ -241,8 +241,8 @@ async fn a_client_leaves_politely_or_by_being_dropped(server: u32) {
         node.has(1).await;
         client.close().await;
         let left = node.says_all("disconnected").await;
-        // Over polling both good-byes travel in one body, and the servers act on the second one
-        // first.
+        // Over polling both closing packets travel in one body, and the servers act on the second
+        // one first.
         let expected = match transport {
             Polling => ["client namespace disconnect", "transport close"],
             _ => ["client namespace disconnect"; 2],
@@ -311,7 +311,7 @@ async fn what_was_found_out_is_remembered(server: u32) {
         memory.as_ref().unwrap().generation().number(),
         engine(server)
     );
-    // Another server takes its place, of the other generation.
+    // A server of the other generation takes its place.
     let other = [3, 4, 2, 1][server as usize - 1];
     let port = node.kill().await;
     let node = Node::start_on(other, port, "").await;
@@ -341,7 +341,7 @@ async fn a_blocked_websocket_is_carried_by_polling(server: u32) {
         assert!(memory.as_ref().unwrap().websocket_blocked());
         client.close().await;
         node.has(0).await;
-        // Now that it is known, no time is spent on it.
+        // Now that the block is known, no time is spent on WebSocket.
         endpoint.timeout = DEADLINE * 20;
         let opened = Client::open_at(&endpoint, Auto, memory);
         let mut client = in_time("the connection", opened).await.unwrap();
@@ -375,7 +375,7 @@ async fn a_server_without_polling_is_reached_by_websocket(server: u32) {
 async fn a_proxy_carries_both_transports(server: u32) {
     let mut node = Node::start(server).await;
     let proxy = Front::start(Kind::Proxy(Some("Basic bWU6c2VjcmV0"))).await;
-    // A name that the proxy alone can resolve.
+    // A name that only the proxy can resolve.
     let mut endpoint = endpoint(&format!("http://network.test:{}", node.port));
     for transport in [Auto, Websocket, Polling] {
         endpoint.proxy = Some(format!("http://me:secret@127.0.0.1:{}", proxy.port));
@@ -479,7 +479,7 @@ async fn a_forced_generation_is_kept_or_refused_with_a_reason(server: u32) {
     for transport in [Auto, Websocket, Polling] {
         let opened = Client::open_in(&endpoint, transport, wrong, &mut None).await;
         let error = opened.err().unwrap();
-        // Socket.IO 3 accepts such a WebSocket and says nothing on it.
+        // Socket.IO 3 accepts such a WebSocket and stays silent on it.
         let silent = server == 3 && transport == Websocket;
         assert!(
             error.to_string().contains("protocol")
@@ -542,14 +542,14 @@ async fn the_embedded_networks_server_is_spoken_to_in_both_generations() {
                 );
             }
             client.close().await;
-            // Nobody is left, neither of the search nor of the connection.
+            // No client is left, neither of the detection nor of the connection.
             until("nobody is left", || ours.server.sockets().is_empty()).await;
         }
     }
 }
 
-/// Run by [`the_environment_names_the_proxy`] in a process of its own, since the environment is one
-/// for all tests.
+/// Run by [`the_environment_names_the_proxy`] in its own process, since all tests share one
+/// environment.
 #[tokio::test]
 #[ignore = "needs the environment that the_environment_names_the_proxy makes"]
 async fn opened_by_the_environment() {

@@ -1,4 +1,4 @@
-//! A real Socket.IO server from npm, as a child process that is told what to do.
+//! A real Socket.IO server from npm, as a child process that takes commands.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -21,7 +21,8 @@ pub struct Node {
     child: Child,
     stdin: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
-    /// Standard error of the server. It never inherits our own, which node would make non-blocking.
+    /// Standard error of the server. It never inherits the test's own, which node would make
+    /// non-blocking.
     complaints: NamedTempFile,
 }
 

@@ -49,8 +49,8 @@ async fn a_server_that_is_its_own_authority() {
     }
 }
 
-/// Run by [`an_authority_that_comes_to_the_system`] in a process of its own, since the environment
-/// is one for all tests.
+/// Run by [`an_authority_that_comes_to_the_system`] in its own process, since all tests share one
+/// environment.
 #[tokio::test]
 #[ignore = "needs the environment that an_authority_that_comes_to_the_system makes"]
 async fn trusting_what_the_system_trusts() {

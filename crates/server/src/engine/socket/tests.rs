@@ -3,7 +3,7 @@ use crate::engine::entry::Heartbeat;
 use crate::engine::sessions::EngineSessions;
 use crate::engine::timing::LEAVE_TIMEOUT;
 
-/// A socket of long polling in the default namespace, and the way of its client's requests.
+/// A socket of long polling in the default namespace, and the channel for its client's requests.
 struct Opened {
     socket: EngineSocket,
     requests: mpsc::Sender<Inbound>,
@@ -44,7 +44,7 @@ impl Opened {
         self.requests.send(body).await.ok().unwrap();
     }
 
-    /// The next event, where it comes before the client is late for anything.
+    /// The next event, if it arrives before any timeout of the client.
     async fn event(&mut self) -> Option<SocketEvent> {
         timeout(LEAVE_TIMEOUT / 2, self.socket.next()).await.ok()
     }
@@ -82,7 +82,7 @@ async fn a_client_that_leaves_the_namespace_is_gone_unless_it_opens_it_again() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_has_left_the_namespace_takes_nothing_and_confirms_nothing() {
     let mut opened = Opened::new(Generation::V4).await;
-    // The answer to the client's connect is for the first poll.
+    // The first poll gets the answer to the client's connect.
     let (poll, answer) = tokio::sync::oneshot::channel();
     opened
         .requests

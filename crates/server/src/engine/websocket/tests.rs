@@ -7,22 +7,22 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 
 use super::*;
 
-/// Limit of messages.
+/// Maximum size of a message.
 const MOST: usize = 1024;
 
-/// A WebSocket, and its client's end of a stream that holds so many bytes.
+/// A WebSocket, and its client's end of a stream with a buffer of this size.
 async fn pair(bytes: usize) -> (WebSocket<DuplexStream>, DuplexStream) {
     let (server, client) = duplex(bytes);
     (WebSocket::over(server, MOST, None).await, client)
 }
 
-/// Serves a WebSocket to its end. Returns the marks that the client has answered.
+/// Serves a WebSocket to its end. Returns the fences that the client confirmed.
 async fn serve(mut websocket: WebSocket<DuplexStream>) -> Vec<u64> {
-    let mut marks = Vec::new();
+    let mut fences = Vec::new();
     loop {
         match poll_fn(|context| websocket.poll_next(context)).await {
-            Received::Mark(mark) => marks.push(mark),
-            Received::End => return marks,
+            Received::Fence(fence) => fences.push(fence),
+            Received::End => return fences,
             Received::Text(_) | Received::Drained => {}
         }
     }
@@ -35,7 +35,7 @@ async fn a_client_that_pings_meanwhile_is_sent_whole_packets_in_order() {
     for packet in ["40", &large, "42[]"] {
         websocket.queue(Packet::from(packet));
     }
-    websocket.queue_mark(7);
+    websocket.queue_fence(7);
     websocket.queue(Packet::from("2"));
     let client = WebSocketStream::from_raw_socket(client, Role::Client, None).await;
     let (mut output, mut input) = client.split();
@@ -52,7 +52,7 @@ async fn a_client_that_pings_meanwhile_is_sent_whole_packets_in_order() {
             match input.next().await.unwrap().unwrap() {
                 Message::Text(packet) => packets.push(packet),
                 Message::Pong(_) => pongs += 1,
-                Message::Ping(mark) => assert_eq!(*mark, 7_u64.to_be_bytes()),
+                Message::Ping(fence) => assert_eq!(*fence, 7_u64.to_be_bytes()),
                 other => panic!("{other:?}"),
             }
         }
@@ -63,8 +63,8 @@ async fn a_client_that_pings_meanwhile_is_sent_whole_packets_in_order() {
         output.close().await.unwrap();
         packets
     };
-    let (marks, packets) = tokio::join!(serve(websocket), client);
-    assert_eq!(marks, [7]);
+    let (fences, packets) = tokio::join!(serve(websocket), client);
+    assert_eq!(fences, [7]);
     assert_eq!(packets, ["40", &large, "42[]", "2"]);
 }
 
@@ -83,7 +83,7 @@ async fn pings_of_a_client_that_does_not_read_are_not_all_answered() {
             client.write_all(&ping).await.unwrap();
         }
     });
-    // The client reads nothing until all its pings were taken.
+    // The client reads nothing until all its pings are taken.
     poll_fn(|context| {
         assert!(websocket.poll_next(context).is_pending());
         pinging.as_mut().poll(context)
@@ -104,7 +104,7 @@ async fn pings_of_a_client_that_does_not_read_are_not_all_answered() {
         pongs
     };
     let (_, pongs) = tokio::join!(serve(websocket), reading);
-    // Those in the buffers, and in the kernel on both ways.
+    // The frames in the buffers, and in the kernel in both directions.
     let most = (MAX_GATHERED + MAX_LIBRARY_FRAMES + 2 * KERNEL) / PAYLOAD;
     assert!((1..=most).contains(&pongs), "{pongs}");
 }

@@ -8,13 +8,14 @@ use reqwest::Url;
 use super::redact;
 use crate::diagnosis::RouteDescription;
 use crate::socket::packet::MAX_PACKET;
-use crate::socket::{Endpoint, Generation, SocketError};
+use crate::socket::{Endpoint, SocketError};
 use crate::tunnel::proxy_for;
+use expd_domain::Generation;
 
 /// A validated endpoint.
 #[derive(Clone, Debug)]
 pub(in crate::socket) struct Address<'a> {
-    /// The endpoint as it was requested.
+    /// The endpoint as requested.
     pub endpoint: &'a Endpoint,
     base: Url,
 }
@@ -54,7 +55,7 @@ impl<'a> Address<'a> {
     pub fn websocket(&self, generation: Generation) -> Url {
         let mut url = self.base.clone();
         let scheme = if self.secure() { "wss" } else { "ws" };
-        // Cannot fail between schemes that both have hosts and ports.
+        // Cannot fail: both schemes have hosts and ports.
         url.set_scheme(scheme).ok();
         self.query(&mut url, generation, "websocket");
         url
@@ -67,7 +68,7 @@ impl<'a> Address<'a> {
             .append_pair("token", self.endpoint.token.expose());
     }
 
-    /// Bound on a message, in bytes.
+    /// Maximum size of a message, in bytes.
     pub fn max_message(&self) -> usize {
         self.endpoint.max_message.min(MAX_PACKET)
     }
@@ -110,8 +111,8 @@ impl<'a> Address<'a> {
     }
 
     #[cfg(feature = "rust-socketio")]
-    /// True where `rust_socketio` gets through: it supports no proxies, and takes a path in the URL
-    /// for the whole path.
+    /// True if `rust_socketio` works: it supports no proxies, and takes a path in the URL for the
+    /// whole path.
     pub fn is_direct(&self) -> bool {
         self.proxy().is_none() && self.base.path() == "/socket.io/"
     }

@@ -1,5 +1,5 @@
 //! Cookies of a session over long polling. A load balancer sets them, at the handshake or later, to
-//! route requests to the server that holds the session.
+//! route requests to the server with the session.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,14 +8,14 @@ use tokio::time::Instant;
 
 use crate::server_time;
 
-/// Bound on the cookies in bytes. Those beyond are ignored.
+/// Maximum size of all cookies, in bytes. Further ones are ignored.
 const MAX_BYTES: usize = 8 << 10;
 
-/// Bound on the number of cookies.
+/// Maximum number of cookies.
 const MAX_COOKIES: usize = 64;
 
-/// Cookies in the order of their first setting. All requests of a session go to one host and path,
-/// so of their attributes only those matter that end a cookie.
+/// Cookies in the order in which they were first set. All requests of a session go to one host and
+/// path, so only the attributes for expiry matter.
 #[derive(Debug, Default)]
 pub(super) struct Cookies(Vec<Cookie>);
 
@@ -23,8 +23,8 @@ pub(super) struct Cookies(Vec<Cookie>);
 struct Cookie {
     name: String,
     value: String,
-    /// On the clock of timers, which nobody sets. It stands still while the machine sleeps, and no
-    /// session outlives that.
+    /// By the monotonic clock. It stands still while the machine sleeps, but no session outlives
+    /// that.
     ends: Option<Instant>,
 }
 
@@ -63,7 +63,7 @@ impl Cookies {
         if carried + size(name, value) > MAX_BYTES {
             return;
         }
-        // One that would end beyond all time never does.
+        // A lifetime beyond the clock's range never ends.
         let ends = life.and_then(|life| now.checked_add(life));
         if let Some(known) = place.and_then(|place| self.0.get_mut(place)) {
             value.clone_into(&mut known.value);
@@ -77,7 +77,7 @@ impl Cookies {
         }
     }
 
-    /// The `Cookie` field; `None` where there are no cookies.
+    /// The `Cookie` field; `None` if there are no cookies.
     pub fn header(&self) -> Option<HeaderValue> {
         let now = Instant::now();
         let alive = self
@@ -94,15 +94,15 @@ impl Cookies {
     }
 }
 
-/// Bytes of a cookie in a request, with its separators.
+/// Bytes that a cookie takes in a request, separators included.
 fn size(name: &str, value: &str) -> usize {
     name.len() + value.len() + "=; ".len()
 }
 
-/// Life of a cookie with these attributes; zero where they delete it, `None` where it lasts as long
-/// as the session. `Max-Age` goes before `Expires`, which is a date by the server's clock: the life
-/// is what lies between it and the answer's `Date`. This machine's clock, which may be wrong, is
-/// asked only where the answer has none.
+/// Lifetime of a cookie with these attributes; zero if they delete it, `None` for a session cookie.
+/// `Max-Age` takes precedence over `Expires`, which is a date by the server's clock: the lifetime
+/// is the difference to the response's `Date`. This machine's clock, which may be wrong, is used
+/// only without a `Date`.
 fn life<'a>(
     attributes: impl Iterator<Item = &'a str>,
     server: Option<SystemTime>,
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(sent(&jar), "date=2; for=ever");
         tokio::time::advance(Duration::from_secs(60)).await;
         assert_eq!(sent(&jar), "for=ever");
-        // One that is set anew lives on.
+        // Setting a cookie again extends its life.
         jar.set("for=a while; Max-Age=1", None);
         jar.set("for=ever", None);
         tokio::time::advance(Duration::from_secs(2)).await;
@@ -192,7 +192,7 @@ mod tests {
         }
         assert!(jar.0.len() <= MAX_COOKIES);
         assert!(jar.header().unwrap().len() <= MAX_BYTES);
-        // A growing cookie replaces itself, but not beyond the bound.
+        // A growing cookie replaces itself, but only up to the limit.
         for n in 0..1000 {
             jar.set(&format!("cookie0={}", "x".repeat(n * 10)), None);
         }

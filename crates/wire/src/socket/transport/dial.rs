@@ -1,4 +1,4 @@
-//! Dials the server: TCP, through a proxy's tunnel where there is one, then TLS.
+//! Dials the server: TCP, through a proxy's tunnel if there is one, then TLS.
 
 use super::Address;
 use crate::error::ConnectError;
@@ -7,7 +7,6 @@ use crate::trust::Trust;
 pub(super) use crate::tunnel::Stream;
 use crate::tunnel::{self, encrypt};
 
-/// Connects to `address`.
 pub(super) async fn dial(address: &Address<'_>, trust: &Trust) -> Result<Stream, ConnectError> {
     let path = &address.endpoint.path;
     let stream = if let Some(proxy) = address.proxy() {

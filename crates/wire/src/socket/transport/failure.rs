@@ -3,12 +3,11 @@
 use super::{Address, Rejection};
 use crate::socket::SocketError;
 
-/// Reason why a transport did not open.
 #[derive(Debug)]
 pub(in crate::socket) enum OpenFailure {
-    /// The server, or a proxy, answered the handshake with something else.
+    /// The server, or a proxy, responded to the handshake with an error.
     Rejected(Rejection),
-    /// There was no answer.
+    /// There was no response.
     Broken(SocketError),
 }
 

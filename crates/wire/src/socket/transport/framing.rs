@@ -9,10 +9,10 @@
 use bytes::Bytes;
 
 use super::{Received, Text};
-use crate::socket::Generation;
 use crate::socket::packet::MAX_PACKET;
+use expd_domain::Generation;
 
-/// Packets of one body, taken out one by one without copying.
+/// Packets of one body, extracted one by one without copying.
 #[derive(Debug)]
 pub(in crate::socket) struct Packets {
     body: Bytes,
@@ -37,9 +37,9 @@ enum Measure {
 /// Reason why a body cannot be split into packets. Never quotes the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::socket) enum Malformed {
-    #[error("a polling answer that is not UTF-8")]
+    #[error("a polling response that is not UTF-8")]
     NotText,
-    #[error("a polling answer whose packet lengths do not fit")]
+    #[error("a polling response with wrong packet lengths")]
     Length,
     #[error("a packet of more than {MAX_PACKET} bytes")]
     TooLarge,
@@ -60,7 +60,7 @@ impl Packets {
             packets.framing = Framing::Bytes;
             return Ok(packets);
         }
-        // Validated as a whole, so that the measures below start and end at whole characters.
+        // Validated as a whole, so that the slices below start and end at character boundaries.
         let text = std::str::from_utf8(&packets.body)
             .map_err(|_| Malformed::NotText)?
             .as_bytes();
@@ -150,7 +150,7 @@ fn counted_bytes(rest: &[u8]) -> Result<Frame, Malformed> {
 }
 
 fn counted_text(rest: &[u8], measure: Measure) -> Result<Frame, Malformed> {
-    // Nine digits and the colon: the search stays short whatever the body holds.
+    // Nine digits and the colon: the search stays short for any body.
     let colon = rest
         .iter()
         .take(10)
@@ -167,7 +167,7 @@ fn counted_text(rest: &[u8], measure: Measure) -> Result<Frame, Malformed> {
     })
 }
 
-/// The number that decimal digits spell. Nine of them exceed any body.
+/// Parses decimal digits. Nine of them exceed any body.
 fn number(digits: impl ExactSizeIterator<Item = u8>) -> Result<usize, Malformed> {
     if !(1..=9).contains(&digits.len()) {
         return Err(Malformed::Length);
@@ -179,10 +179,10 @@ fn number(digits: impl ExactSizeIterator<Item = u8>) -> Result<usize, Malformed>
 }
 
 impl Measure {
-    /// Number of bytes of the first `count` units of a UTF-8 text; `None` if it is shorter, or a
-    /// character would be cut.
+    /// Number of bytes of the first `count` units of a UTF-8 text; `None` if the text is shorter or
+    /// a character would be cut.
     fn bytes(self, text: &[u8], count: usize) -> Option<usize> {
-        // Most text is ASCII, where all measures agree.
+        // Most text is ASCII, where all units agree.
         if text.get(..count)?.is_ascii() {
             return Some(count);
         }

@@ -1,33 +1,32 @@
-//! Pauses between polls of a server that answers with nothing.
+//! Pauses between polls of a server whose responses are empty.
 //!
-//! A server of long polling holds a request until it has something to say. One that answers at once
-//! without a message would otherwise be asked thousands of times a second.
+//! A long-polling server holds a request until it has a message. Without pauses, one that responds
+//! at once without a message would be polled thousands of times a second.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// First pause after an answer without a message.
+/// First pause after a response without a message.
 const FIRST: Duration = Duration::from_millis(100);
 
-/// Longest pause; a server's message is delayed by no more than this.
+/// Longest pause, and so the longest delay of a message.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Pause between polls: none after a poll that brought a message; after one that did not, ever
+/// Pause between polls: none after a poll that returned a message; after one that did not, ever
 /// longer, counted from the start of that poll. A server that holds polls, as it should, is
-/// therefore asked again at once.
+/// therefore polled again at once.
 #[derive(Debug)]
 pub(super) struct Pace {
     pause: Duration,
     longest: Duration,
     asked_at: Instant,
-    /// Set where the answer to the latest poll held a message.
+    /// Set if the response to the latest poll held a message.
     message: bool,
 }
 
 impl Pace {
-    /// `ping_timeout` is the server's bound on the time without a sign of life, which no pause may
-    /// exceed.
+    /// `ping_timeout` is the server's limit for silence, which no pause may exceed.
     pub fn new(ping_timeout: Duration) -> Self {
         Self {
             pause: Duration::ZERO,
@@ -37,12 +36,12 @@ impl Pace {
         }
     }
 
-    /// Notes that a packet with a message has come.
+    /// Records that a packet with a message arrived.
     pub fn message(&mut self) {
         self.message = true;
     }
 
-    /// Instant at which the next poll, which is due now, may be sent.
+    /// Instant at which the next poll may be sent.
     pub fn next(&mut self) -> Instant {
         let now = Instant::now();
         let held = now.saturating_duration_since(self.asked_at);
@@ -61,8 +60,8 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// Number of polls in a minute, where each is held for `held` and every `message_every`th
-    /// brings a message.
+    /// Number of polls in a minute, if each is held for `held` and every `message_every`th returns
+    /// a message.
     async fn polls(held: Duration, message_every: Option<u32>) -> u32 {
         let mut pace = Pace::new(Duration::from_secs(20));
         let end = Instant::now() + Duration::from_secs(60);

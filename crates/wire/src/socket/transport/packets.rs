@@ -5,11 +5,10 @@ use tokio::sync::oneshot;
 /// Text of a packet, shared with the buffer it arrived in.
 pub(in crate::socket) use tokio_tungstenite::tungstenite::Utf8Bytes as Text;
 
-/// Bound on packets that wait to be sent. A client that only subscribes and pings approaches it
-/// where the server has stopped reading.
+/// Maximum number of packets that wait to be sent. A client that only subscribes and pings gets
+/// there only if the server has stopped reading.
 pub(in crate::socket) const OUTBOX: usize = 256;
 
-/// A packet that was received.
 #[derive(Debug)]
 pub(in crate::socket) enum Received {
     Text(Text),
@@ -18,7 +17,7 @@ pub(in crate::socket) enum Received {
 }
 
 impl Received {
-    /// True where it carries a Socket.IO packet, and is more than a sign of life.
+    /// True if it carries a Socket.IO packet, so it is more than a sign of life.
     pub fn is_message(&self) -> bool {
         match self {
             Self::Text(text) => text.starts_with('4'),
@@ -36,6 +35,6 @@ pub(in crate::socket) struct ConnectionLost(pub String);
 #[derive(Debug)]
 pub(in crate::socket) struct ToSend {
     pub text: String,
-    /// Completed when the packet was sent; dropped when it could not be.
+    /// Completed when the packet was sent; dropped if it could not be.
     pub sent: Option<oneshot::Sender<()>>,
 }

@@ -22,16 +22,16 @@ use super::{Address, ConnectionLost, OpenFailure, Received, Rejection, ToSend};
 use crate::dns::Resolver;
 use crate::encoding::{self, unrequested};
 use crate::error::ConnectError;
-use crate::socket::Generation;
 use crate::socket::packet::{Handshake, MAX_PACKET, Packet};
 use crate::tls::explain;
 use crate::trust::Trust;
+use expd_domain::Generation;
 
-/// Bound on a body in bytes: one packet of the largest size, and those that came while the last
-/// poll was answered.
+/// Maximum size of a body, in bytes: one packet of the largest size, and those that arrived while
+/// the last response was sent.
 const MAX_BODY: usize = 64 << 20;
 
-/// Bound on the bodies of one endpoint: where its messages are bounded lower, two of them.
+/// Maximum size of the bodies of one endpoint: two messages, if its messages have a lower limit.
 fn max_body(address: &Address<'_>) -> usize {
     match address.max_message() {
         MAX_PACKET.. => MAX_BODY,
@@ -39,19 +39,20 @@ fn max_body(address: &Address<'_>) -> usize {
     }
 }
 
-/// Bound on the bytes of an error's body that are read.
+/// Number of bytes of an error's body that are read.
 const MAX_REFUSAL: usize = 4 << 10;
 
-/// Bound on the packets of one request in bytes; a server of generation 4 accepts 1 MB by default.
+/// Maximum size of the packets of one request, in bytes; a server of generation 4 accepts 1 MB by
+/// default.
 const MAX_POST: usize = 256 << 10;
 
-/// Bound on TCP and TLS, so that a dead address is noticed before the whole time is used up.
+/// Timeout of TCP and TLS, so that a dead address is noticed before the whole time is used up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A session over long polling.
 pub(in crate::socket) struct Polling {
     client: Client,
-    /// With the session's ID.
+    /// Includes the session's ID.
     url: Url,
     cookies: Cookies,
     pace: Pace,
@@ -61,16 +62,16 @@ pub(in crate::socket) struct Polling {
     poll: Option<BoxFuture<'static, Result<PollAnswer, ConnectionLost>>>,
     post: Option<BoxFuture<'static, Result<PollAnswer, ConnectionLost>>>,
     outbox: VecDeque<ToSend>,
-    /// Those who wait for the request in progress; at most as many as its packets.
+    /// Waiters for the request in progress; at most as many as its packets.
     posted: Vec<oneshot::Sender<()>>,
-    /// Makes every URL different, so that no cache answers.
+    /// Makes every URL unique, so that no cache responds.
     count: u64,
-    /// Bound on a body in bytes.
+    /// Maximum size of a body, in bytes.
     max_body: usize,
 }
 
 impl Polling {
-    /// Opens a session in `generation`. The server may answer in the other one, which is then the
+    /// Opens a session in `generation`. The server may respond in the other one, which becomes the
     /// session's.
     pub async fn open(
         address: &Address<'_>,
@@ -130,7 +131,7 @@ impl Polling {
         })
     }
 
-    /// The generation in which the server answered.
+    /// The generation in which the server responded.
     pub fn generation(&self) -> Generation {
         self.generation
     }
@@ -194,7 +195,7 @@ impl Polling {
         }
     }
 
-    /// Sends the outbox, one request after the other.
+    /// Sends the outbox, one request at a time.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ConnectionLost>> {
         loop {
             if let Some(post) = &mut self.post {
@@ -269,8 +270,8 @@ impl Polling {
             text: "1".to_owned(),
             sent: None,
         });
-        // A failure changes nothing: the session ends either way. The server answers a pending poll
-        // before the close.
+        // A failure changes nothing: the session ends either way. The server responds to a pending
+        // poll before the close.
         std::future::poll_fn(|cx| {
             if let Some(poll) = &mut self.poll
                 && poll.poll_unpin(cx).is_ready()
@@ -302,7 +303,7 @@ fn client(address: &Address<'_>, trust: &Trust) -> Result<Client, ConnectError> 
         .tcp_nodelay(true)
         .default_headers(plain)
         .user_agent(concat!("expd/", env!("CARGO_PKG_VERSION")));
-    // Without the setting, reqwest takes the environment's proxies by the rules of
+    // Without the setting, reqwest uses the environment's proxies by the same rules as
     // `Address::proxy`.
     if let Some(proxy) = &address.endpoint.proxy {
         let proxy = reqwest::Proxy::all(proxy)
@@ -332,13 +333,13 @@ fn generation_of(body: &[u8]) -> Option<Generation> {
     }
 }
 
-/// A successful answer.
+/// A successful response to a poll.
 struct PollAnswer {
     headers: HeaderMap,
     body: Bytes,
 }
 
-/// Reads the answer to a request of an open session.
+/// Reads the response to a request of an open session.
 async fn read_answer(
     answer: Result<Response, reqwest::Error>,
     bound: usize,
@@ -364,15 +365,15 @@ async fn read_answer(
     )))
 }
 
-/// Classifies an answer that is no success.
+/// Classifies an error response.
 async fn rejection(answer: Response) -> Rejection {
     let (status, headers) = (answer.status(), answer.headers().clone());
-    // A body that cannot be read is only missing in the error's message.
+    // A body that cannot be read is merely missing from the error's message.
     let body = body(answer, MAX_REFUSAL).await.unwrap_or_default();
     Rejection::read(status, &headers, &body)
 }
 
-/// Reads a body up to a bound.
+/// Reads a body up to a limit.
 async fn body(mut answer: Response, bound: usize) -> Result<Bytes, ConnectionLost> {
     let broke = |error: reqwest::Error| {
         ConnectionLost(format!(

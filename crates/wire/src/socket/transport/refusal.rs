@@ -1,4 +1,4 @@
-//! HTTP answers to a handshake that are errors.
+//! HTTP error responses to a handshake.
 
 use std::time::Duration;
 
@@ -25,23 +25,23 @@ pub(in crate::socket) enum Rejection {
     Transport(String),
     /// It does not speak this generation, or does not understand the request in it.
     Generation(String),
-    /// It is overloaded, and says when to come back.
+    /// It is overloaded, and says when to try again.
     Busy(String, Duration),
     /// Anything else: not a Socket.IO server, a failing one, or a proxy.
     Other(String),
 }
 
-/// Codes of Engine.IO's error answers.
+/// Codes of Engine.IO's error responses.
 const TRANSPORT_UNKNOWN: u64 = 0;
 const BAD_REQUEST: u64 = 3;
 const FORBIDDEN: u64 = 4;
 const UNSUPPORTED_GENERATION: u64 = 5;
 
 impl Rejection {
-    /// Classifies an answer by its status, header fields and the beginning of its body.
+    /// Classifies a response by its status, header fields and the beginning of its body.
     pub fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         #[derive(Deserialize)]
-        struct Wire {
+        struct ErrorBody {
             code: Option<Value>,
         }
         // An encoded body is not decoded.
@@ -72,10 +72,10 @@ impl Rejection {
         if status != StatusCode::BAD_REQUEST {
             return Self::Other(format!("{said}; is this an EXP network's address?"));
         }
-        // Socket.IO 1 passes on whatever code the application refused with.
-        let code = serde_json::from_slice::<Wire>(body)
+        // Socket.IO 1 passes on any code that the application refused with.
+        let code = serde_json::from_slice::<ErrorBody>(body)
             .ok()
-            .and_then(|wire| wire.code);
+            .and_then(|error| error.code);
         match code.as_ref().map(Value::as_u64) {
             Some(Some(TRANSPORT_UNKNOWN)) => Self::Transport(said),
             Some(Some(BAD_REQUEST | UNSUPPORTED_GENERATION)) => Self::Generation(said),
@@ -85,8 +85,7 @@ impl Rejection {
         }
     }
 
-    /// To a WebSocket, Engine.IO answers in plain text: its own message, or the one that the
-    /// application refused with.
+    /// On a WebSocket, Engine.IO responds in plain text: its own message, or the application's.
     fn read_plain(said: String) -> Self {
         let lower = said.to_ascii_lowercase();
         let words = lower.split_once(": ").map_or("", |(_, words)| words);

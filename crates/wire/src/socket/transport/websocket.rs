@@ -19,21 +19,21 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::dial::{Stream, dial};
 use super::{Address, ConnectionLost, OpenFailure, Received, Rejection, ToSend};
-use crate::socket::Generation;
 use crate::tls::explain;
 use crate::trust::Trust;
+use expd_domain::Generation;
 use expd_domain::excerpt::{excerpt, sentence};
 
-/// Bytes of one read from the connection.
+/// Size of one read from the connection.
 const READ_BYTES: usize = 32 << 10;
 
 /// Bytes that the library reads from that buffer at a time. It zeroes as many before each read, and
 /// a single broadcast takes two reads; with all of [`READ_BYTES`] that was a third of the
-/// instructions from socket to stream, and evicted the processor's first-level cache.
+/// instructions from socket to stream, and evicted the L1 cache.
 const TAKEN_BYTES: usize = 4 << 10;
 
-/// Pongs that the server has not taken, beyond which nothing more is read from it: the library
-/// keeps them without a bound.
+/// Maximum number of pongs that the server has not read. Beyond it reading stops: the library
+/// queues them without a limit.
 const MAX_PONGS: usize = 64;
 
 /// An open WebSocket.
@@ -77,7 +77,7 @@ impl WebSocket {
                 let extensions = answer.headers().get(SEC_WEBSOCKET_EXTENSIONS);
                 let named = extensions.and_then(|value| value.to_str().ok());
                 Err(broken(format!(
-                    "the server chose a WebSocket extension that was not requested ({}); make it, or the proxy on the way, send plain messages",
+                    "the server chose a WebSocket extension that was not requested ({}); disable it on the server or the proxy",
                     excerpt(named.unwrap_or_default())
                 )))
             }
@@ -203,7 +203,7 @@ fn lost(error: &Error) -> ConnectionLost {
             "the server ended the connection".to_owned()
         }
         Error::Protocol(ProtocolError::NonZeroReservedBits) => {
-            "the server breaks the WebSocket protocol (reserved bits are set): it compresses, which was not requested, or speaks another protocol; make it, or the proxy on the way, send plain messages, and leave protocol at auto".to_owned()
+            "the server breaks the WebSocket protocol (reserved bits are set): it compresses, which was not requested, or speaks another protocol; disable it on the server or the proxy, and leave protocol at auto".to_owned()
         }
         error => format!("the connection broke: {}", sentence(error)),
     })

@@ -1,4 +1,4 @@
-//! Figures: medians of the rounds, and the ratio of library to bare client.
+//! Results: medians of the rounds, and the ratio of library to bare client.
 
 use std::fmt;
 
@@ -11,13 +11,13 @@ use crate::program::Task;
 pub struct Measured {
     /// CPU of the whole process.
     pub cpu: f64,
-    /// Latency in the median.
+    /// Median latency.
     pub p50: f64,
 }
 
 /// One row of the table.
 #[derive(Clone, Debug, Serialize)]
-pub struct Figure {
+pub struct Comparison {
     task: Task,
     name: &'static str,
     bare: f64,
@@ -26,10 +26,10 @@ pub struct Figure {
     bound: f64,
 }
 
-impl Figure {
-    /// CPU and latency of a task. A backlog has no latency: it has waited on purpose.
+impl Comparison {
+    /// CPU and latency of a task. A backlog has no latency: its events waited on purpose.
     pub fn of(task: Task, bare: &[Measured], library: &[Measured]) -> Vec<Self> {
-        let figure = |name, bound, of: fn(&Measured) -> f64| {
+        let row = |name, bound, of: fn(&Measured) -> f64| {
             let (bare, library) = (median(bare, of), median(library, of));
             Self {
                 task,
@@ -40,11 +40,11 @@ impl Figure {
                 bound,
             }
         };
-        let mut figures = vec![figure("CPU", 1.25, |measured| measured.cpu)];
+        let mut rows = vec![row("CPU", 1.25, |measured| measured.cpu)];
         if task != Task::Backlog {
-            figures.push(figure("p50", 1.15, |measured| measured.p50));
+            rows.push(row("p50", 1.15, |measured| measured.p50));
         }
-        figures
+        rows
     }
 
     pub fn is_within(&self) -> bool {
@@ -52,7 +52,7 @@ impl Figure {
     }
 }
 
-impl fmt::Display for Figure {
+impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             task,

@@ -1,4 +1,4 @@
-//! The environment: all that counts depend on besides the code.
+//! The environment: everything besides the code that counts depend on.
 
 use std::process::Command;
 
@@ -7,21 +7,21 @@ use serde::{Deserialize, Serialize};
 /// Environment of a count. In another one the count differs a little without any change of the
 /// code.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Surroundings {
+pub struct Environment {
     /// The compiler.
     pub rustc: String,
     /// The C library, whose allocator and memory copying are counted, too.
     pub libc: String,
-    /// The processor's architecture, and whether it has AVX2: copying and parsing choose their code
+    /// The processor's architecture, and whether it has AVX2: copying and parsing select their code
     /// by that.
     pub processor: String,
 }
 
-/// Those of this machine.
-pub fn here() -> Surroundings {
-    // Cargo names the compiler to its children where it was set.
+/// The environment of this machine.
+pub fn here() -> Environment {
+    // Cargo sets the variable for its children if it is configured.
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
-    Surroundings {
+    Environment {
         rustc: said(&rustc, "--version"),
         libc: said("getconf", "GNU_LIBC_VERSION"),
         processor: format!("{}{}", std::env::consts::ARCH, vectors()),

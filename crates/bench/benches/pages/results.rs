@@ -1,4 +1,4 @@
-//! Figures: medians of the rounds, and what they are held against.
+//! Results: medians of the rounds, and their bounds.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,24 +8,24 @@ use serde::Serialize;
 
 use crate::run::{Sample, System};
 
-/// CPU of a delivery to a page, held against one to a gRPC stream.
+/// Bound of the CPU of a delivery to a page, relative to one to a gRPC stream.
 const MAX_PAGE_RATIO: f64 = 1.5;
 
-/// Memory of an idle page, in KiB.
+/// Bound of the memory of an idle page, in KiB.
 const MAX_IDLE_PAGE: f64 = 64.0;
 
-/// CPU of a delivery to a gRPC stream beside a door that no page uses: the same work, within the
-/// spread of a run.
-const MAX_DOOR_RATIO: f64 = 1.15;
+/// Bound of the CPU of a delivery to a gRPC stream while the web server is idle, relative to one
+/// without it: the same work, within the spread of a run.
+const MAX_IDLE_WEB_RATIO: f64 = 1.15;
 
-/// One load, and what each system made of it.
+/// One load, and the samples of each system.
 #[derive(Serialize)]
 pub struct Cell {
     load: Load,
     samples: BTreeMap<System, Vec<Sample>>,
 }
 
-/// All figures.
+/// All results.
 #[derive(Default, Serialize)]
 pub struct Report {
     pub cells: Vec<Cell>,
@@ -49,7 +49,7 @@ impl Cell {
         median(self.samples[&system].iter().map(|sample| sample.cpu))
     }
 
-    /// Median of the ratios of each round's runs, which had the same moment of the machine.
+    /// Median of the ratios of each round's runs, which ran close together.
     fn ratio(&self, system: System) -> f64 {
         let rounds = self.samples[&system]
             .iter()
@@ -71,9 +71,9 @@ impl fmt::Display for Cell {
         for (system, name, bound) in [
             (System::Grpc, "gRPC streams", 1.0),
             (
-                System::GrpcBesideDoor,
-                "gRPC streams, door on",
-                MAX_DOOR_RATIO,
+                System::GrpcBesideIdleWeb,
+                "gRPC streams, web on",
+                MAX_IDLE_WEB_RATIO,
             ),
             (System::Pages4, "pages, generation 4", MAX_PAGE_RATIO),
             (System::Pages3, "pages, generation 3", MAX_PAGE_RATIO),
@@ -92,28 +92,28 @@ impl Report {
     /// Memory of all runs of a system, in KiB.
     fn memory(&self, system: System) -> f64 {
         let samples = self.cells.iter().flat_map(|cell| &cell.samples[&system]);
-        // Kibibytes of a process are far below what a double holds exactly.
+        // The numbers are far below what a double holds exactly.
         median(samples.map(|sample| sample.memory as f64))
     }
 
     pub fn summary(&self) -> String {
         format!(
-            "private memory at the end of a run of gRPC streams: {:.0} KiB, door on {:.0} KiB\n\
+            "private memory at the end of a run of gRPC streams: {:.0} KiB, web on {:.0} KiB\n\
              an idle page: {:.1} KiB (at most {MAX_IDLE_PAGE})\n",
             self.memory(System::Grpc),
-            self.memory(System::GrpcBesideDoor),
+            self.memory(System::GrpcBesideIdleWeb),
             self.idle_page,
         )
     }
 
-    /// Names of the figures that are above their bounds.
+    /// Names of the results that exceed their bounds.
     pub fn above_bounds(&self) -> Vec<String> {
         let mut above = Vec::new();
         for cell in &self.cells {
             for (system, bound) in [
                 (System::Pages4, MAX_PAGE_RATIO),
                 (System::Pages3, MAX_PAGE_RATIO),
-                (System::GrpcBesideDoor, MAX_DOOR_RATIO),
+                (System::GrpcBesideIdleWeb, MAX_IDLE_WEB_RATIO),
             ] {
                 let ratio = cell.ratio(system);
                 if ratio > bound {
@@ -128,8 +128,8 @@ impl Report {
     }
 }
 
-fn median(figures: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = figures.collect();
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() / 2]
 }
