@@ -18,7 +18,7 @@ mod waiting;
 pub use assembly::SharedParts;
 pub use bridges::Bridges;
 pub use broadcast::{BroadcastRequest, WhenOffline};
-pub use configured::{AppliedInstances, ConfiguredInstances, PreparedInstances};
+pub use configured::{AppliedInstances, ConfiguredInstances, InstanceError, PreparedInstances};
 pub use content::UserContent;
 pub use error::BridgeError;
 pub use handle::{Bridge, OnBehalf};

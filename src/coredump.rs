@@ -1,4 +1,4 @@
-//! Protection of this process's memory, which holds secrets: never in a core dump, and unreadable
+//! Protects this process's memory, which holds secrets: it is never in a core dump, and unreadable
 //! for other programs of the same user.
 //!
 //! The files of such a process below `/proc` belong to root. The daemon can still read its own: the
@@ -28,8 +28,8 @@ pub fn disable() -> Outcome {
 }
 
 impl Outcome {
-    /// Logs a warning where the protection failed.
-    pub fn tell(self) {
+    /// Logs a warning if the protection failed.
+    pub fn log_failure(self) {
         if let Err(error) = self.0 {
             log::warn!(
                 "cannot disable core dumps of this process, which would contain its secrets: {error}; disable them for the service (LimitCORE=0) or the host (sysctl kernel.core_pattern)"

@@ -188,7 +188,7 @@ pub fn is_trusted(uid: u32) -> bool {
         || (own.is_root() && matches!(accounts::user_id(SERVICE_USER), Ok(Some(id)) if id == uid))
 }
 
-/// True where all members of a group are trusted. Users whose primary group it is are not searched
+/// True if all members of a group are trusted. Users whose primary group it is are not searched
 /// for: most of those groups bear their user's name.
 fn is_trusted_group(gid: u32) -> bool {
     gid == 0

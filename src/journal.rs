@@ -15,9 +15,9 @@ pub const EVENT: &str = "event";
 pub enum JournalEvent {
     /// The daemon serves on its socket.
     Started,
-    /// The daemon has ended as it was told to.
+    /// The daemon was stopped.
     Stopped,
-    /// EXP took the instance's credentials.
+    /// EXP accepted the instance's credentials.
     LoggedIn,
     /// The live socket is open: broadcasts arrive.
     Online,
@@ -41,7 +41,7 @@ pub enum JournalEvent {
     CredentialsSaved,
     /// The daemon ended although the credentials of a pairing could not be stored.
     CredentialsLost,
-    /// Broadcasts may have been missed, and the listeners of the channel were told so.
+    /// Broadcasts may have been missed, and the listeners of the channel were told.
     Gap,
     /// The network refuses or does not confirm channels that programs listen to.
     SubscriptionRefused,
@@ -58,11 +58,11 @@ pub enum JournalEvent {
     PageRefused,
     /// The settings have a mistake.
     SettingsRefused,
-    /// The settings were read again, and what can change without a restart has changed.
+    /// The settings were reloaded; changes that need no restart apply.
     SettingsApplied,
     /// Settings have changed that apply only after a restart.
     RestartNeeded,
-    /// The settings are valid, and something about them is probably not meant.
+    /// The settings are valid, but something in them is probably not intended.
     SettingsWarning,
     /// This machine's clock is far from EXP's.
     ClockWrong,

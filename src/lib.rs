@@ -3,12 +3,12 @@
 //!
 //! The rooms, in the order in which a message passes them:
 //!
-//! - [`upstream`]: one identity's way to the cloud: HTTP transport, session, API calls, live link.
+//! - [`upstream`]: one identity's path to the cloud: HTTP transport, session, API calls, live link.
 //! - [`router`]: the actor that owns channels, their logs and their listeners, for all instances.
 //! - [`bridge`]: one identity behind one handle, which every server calls.
 //! - [`rpc`]: the gRPC server: thin services, and the streams that share encoded frames.
 //! - [`web`]: the door for web pages, which speaks the protocol of EXP's SDKs.
-//! - [`access`]: who may do what: the rules, the caller's facts, and the decision.
+//! - [`access`]: access control: the rules, the caller's facts, and the decision.
 //! - [`ipc`]: local sockets: bound, guarded, accepted from.
 //! - [`cli`]: the command line, one file a command, on top of [`expd_client`].
 //!
@@ -26,8 +26,8 @@
 //!
 //! Crates of their own: [`expd_domain`] (channels, events, payloads, identities; no I/O),
 //! [`expd_wire`] (the live socket), [`expd_hub`] (an EXP-compatible network), [`expd_server`] (the
-//! serving half of EXP's protocol), [`expd_proto`] (the
-//! gRPC contract), [`expd_client`] and [`expd_authority`].
+//! serving half of EXP's protocol), [`expd_proto`] (the gRPC contract), [`expd_client`] and
+//! [`expd_authority`].
 #![forbid(unsafe_code)]
 
 pub mod access;
@@ -42,11 +42,11 @@ pub mod ipc;
 pub mod journal;
 mod logging;
 pub mod metrics;
-pub mod moment;
-pub mod pages;
+mod moment;
+mod pages;
 pub mod router;
 pub mod rpc;
 mod shares;
 mod systemd;
 pub mod upstream;
-pub mod web;
+mod web;

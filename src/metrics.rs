@@ -19,7 +19,7 @@ pub use link_changes::LinkChanges;
 pub struct Latest(AtomicU64);
 
 impl Latest {
-    /// An event at this time.
+    /// Records an event at this time.
     pub fn set(&self, time: BootTime) {
         self.0.store(time.nanos().max(1), Ordering::Relaxed);
     }
@@ -34,7 +34,7 @@ impl Latest {
 /// A pair of labels.
 pub type Labels = (&'static str, &'static str);
 
-/// A counter for each of some pairs of labels.
+/// One counter for each pair of labels.
 #[derive(Debug)]
 pub struct Labelled(Vec<(Labels, Counter)>);
 

@@ -1,7 +1,7 @@
 //! Points in time that stay right when the wall clock is set.
 //!
 //! A machine without a battery for its clock boots in 1970, and the network sets the clock later.
-//! What has passed is therefore measured on clocks that nobody sets, and turned into a date when it
+//! Elapsed time is therefore measured on clocks that are never set, and turned into a date when it
 //! is shown: by the clock as it is then.
 
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,8 +10,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub use expd_domain::clock::is_unset;
 use nix::time::{ClockId, clock_gettime};
 
-/// Difference up to which two measurements of the wall clock are the same: reading two clocks takes
-/// a moment. A date that is shown twice is the same date.
+/// Difference up to which two measurements of the wall clock count as equal, since reading two
+/// clocks takes a moment. A date that is shown twice is the same date.
 const SAME: u64 = 1_000_000;
 
 /// Duration of a measurement in nanoseconds that is good enough; a longer one was interrupted.
@@ -51,7 +51,7 @@ impl BootTime {
         WallClock::now().date(self)
     }
 
-    /// Time from `earlier` to this one; zero where it is not earlier.
+    /// Time from `earlier` to this one; zero if it is not earlier.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

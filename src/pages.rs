@@ -13,9 +13,9 @@ pub struct Pages(Arc<Mutex<Inner>>);
 
 #[derive(Default)]
 struct Inner {
-    /// As many as the door admits.
+    /// Bounded by the door's limit.
     open: HashMap<u64, Arc<PageInfo>>,
-    /// As many as apps were configured since the start.
+    /// Bounded by the apps that were configured since the start.
     apps: BTreeMap<String, AppCounts>,
     last: u64,
 }
@@ -25,7 +25,7 @@ struct Inner {
 pub struct AppCounts {
     /// The instance that its pages share.
     pub instance: String,
-    /// Counts by origin; as many as were configured since the start.
+    /// Counts by origin; bounded by the origins that were configured since the start.
     pub origins: BTreeMap<String, PageCounts>,
 }
 
@@ -115,12 +115,12 @@ impl PageInfo {
         self.delivered.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Broadcasts written so far.
+    /// Number of broadcasts written so far.
     pub fn delivered(&self) -> u64 {
         self.delivered.load(Ordering::Relaxed)
     }
 
-    /// Events that it has yet to receive, over its channels.
+    /// Number of events that it has yet to receive, over its channels.
     pub fn behind(&self) -> u64 {
         self.listeners()
             .iter()
@@ -128,7 +128,6 @@ impl PageInfo {
             .sum()
     }
 
-    /// Number of channels.
     pub fn channels(&self) -> usize {
         self.listeners().len()
     }

@@ -2,7 +2,7 @@
 //! memory.
 //!
 //! One user may take half. A sixteenth is reserved for root and the daemon's own user, who may take
-//! everything: whatever others hold, an operator gets in. Dropping a [`Share`] releases it.
+//! everything, so that an operator always gets in. Dropping a [`Share`] releases it.
 
 mod hits;
 mod holder;
@@ -24,21 +24,21 @@ pub use rates::{Rate, TooFast, UserRates};
 /// One part in this many is reserved for the owners.
 pub(crate) const KEPT: usize = 16;
 
-/// Time from a release until those who wait look again: one look at all that was released in it.
-/// An answer that leaves releases a piece at a time, and each piece woke hundreds of waiting calls.
+/// Delay after a release before waiting calls try again, so that one attempt covers all releases
+/// within it. An answer is released piece by piece, and each piece used to wake hundreds of calls.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(5);
 
-/// A resource of which there is a limited amount. Clones share it.
+/// A limited resource. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Shares(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// The amount at the start.
+    /// The initial amount.
     amount: Amount,
     /// Counter of refusals.
     reported: Option<(Limit, LimitHits)>,
-    /// A reload may give it another amount.
+    /// True if a reload may change the amount.
     is_live: bool,
     /// Copy of `taken.all` that is read without the lock.
     all: AtomicUsize,
@@ -57,25 +57,19 @@ struct Taken {
     holders: HashMap<Holder, usize>,
 }
 
-/// Reason for not giving a share.
+/// Reason why a share was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
     /// The holder's own half is exhausted.
-    #[error("one user may have {most}, and {held} are held already for {holder}")]
+    #[error("{held} of the {most} that one user may have are in use by {holder}")]
     Share {
-        /// The amount that one user may have.
         most: usize,
-        /// The holder.
         holder: Holder,
-        /// The amount held.
         held: usize,
     },
     /// Everything is taken, except for the part reserved for root and the daemon's user.
-    #[error("{held} are held already for all users")]
-    All {
-        /// The amount held.
-        held: usize,
-    },
+    #[error("{held} are in use by all users")]
+    All { held: usize },
 }
 
 impl Shares {
@@ -85,7 +79,7 @@ impl Shares {
     }
 
     /// A resource of `most` in total, of which one holder may have `user_most`, or half, until
-    /// [`LimitHits::set_amount`] gives `limit` another amount. Refusals are counted as those of
+    /// [`LimitHits::set_amount`] changes the amount of `limit`. Refusals are counted as those of
     /// `limit`.
     pub fn of(limit: Limit, most: usize, user_most: Option<usize>, hits: &LimitHits) -> Self {
         Self::with(most, user_most, Some((limit, hits.clone())), true)
@@ -168,7 +162,7 @@ impl Inner {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The present amount.
+    /// The current amount.
     #[inline]
     fn amount(&self) -> Amount {
         match &self.reported {
@@ -210,8 +204,8 @@ impl Inner {
 
     #[inline]
     fn has_room(&self, holder: Holder, amount: usize) -> bool {
-        // No holder has more than all together. Each stream asks before each read, and this answers
-        // nearly always.
+        // Fast path: no holder has more than all of them together. Each stream asks before each
+        // read, and this is nearly always the answer.
         let all = self.all.load(Ordering::Relaxed);
         let limit = self.amount();
         all.saturating_add(amount) <= limit.of_user().min(limit.most / 2)
@@ -317,7 +311,10 @@ mod tests {
         let _three = shares.take(ADA, 3).unwrap();
         for _ in 0..2 {
             let refused = shares.take(ADA, 1).unwrap_err().to_string();
-            assert!(refused.contains("one user may have 3"), "{refused}");
+            assert!(
+                refused.contains("of the 3 that one user may have"),
+                "{refused}"
+            );
         }
         let _bob = shares.take(BOB, 3).unwrap();
         let _owner = shares.take(Holder::Owner, 20).unwrap();
@@ -326,7 +323,7 @@ mod tests {
         };
         assert_eq!((hit.limit, hit.count), (Limit::Channels, 2));
         assert_eq!(hit.user_label(), "60001");
-        // More than there is of it is nobody's.
+        // A user's amount is capped at the total.
         let generous = Shares::of(Limit::Channels, 4, Some(100), &hits);
         assert!(generous.take(ADA, 5).is_err());
     }
@@ -355,8 +352,11 @@ mod tests {
         held.resize(1).unwrap();
         shares.take(ADA, 1).unwrap();
         let refused = shares.take(ADA, 2).unwrap_err().to_string();
-        assert!(refused.contains("one user may have 2"), "{refused}");
-        // Whatever is made later has the new amount as well.
+        assert!(
+            refused.contains("of the 2 that one user may have"),
+            "{refused}"
+        );
+        // Shares that are made later have the new amount as well.
         assert_eq!(Shares::of(Limit::Calls, 32, None, &hits).most(), 8);
         let user_most = None;
         hits.set_amount(

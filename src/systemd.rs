@@ -27,7 +27,7 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// The notifier of this process. It does nothing where there is no service manager.
+    /// The notifier of this process. It does nothing if there is no service manager.
     pub fn from_process() -> Self {
         let watchdog = watchdog_interval(
             std::env::var("WATCHDOG_USEC").ok().as_deref(),
@@ -90,7 +90,7 @@ impl Notifier {
         self.send(&[extend, NotifyState::Status(&one_line(status))]);
     }
 
-    /// True where there is a service manager.
+    /// True if there is a service manager.
     pub fn is_connected(&self) -> bool {
         self.socket.is_some()
     }
@@ -143,7 +143,7 @@ fn one_line(text: &str) -> String {
     text.replace(['\n', '\r'], " ")
 }
 
-/// The watchdog's timeout, where it is meant for this process.
+/// The watchdog's timeout, if it is meant for this process.
 fn watchdog_interval(usec: Option<&str>, pid: Option<&str>, own: u32) -> Option<Duration> {
     if pid.is_some_and(|pid| pid.parse() != Ok(own)) {
         return None;

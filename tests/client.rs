@@ -22,7 +22,7 @@ use expd_client::{
 use expd_domain::{BroadcastId, Channel, ChannelId, Payload};
 use expd_proto as proto;
 use expd_proto::network_server::{Network, NetworkServer};
-use expd_test_support::{in_time, until};
+use expd_test_support::{DEADLINE, in_time, until};
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use tempfile::TempDir;
 use tokio::net::UnixListener;
@@ -238,9 +238,7 @@ fn restarted(sequence: u64) -> proto::ListenEvent {
 }
 
 async fn next(listener: &mut ResumingListener) -> Result<ListenUpdate, ClientError> {
-    tokio::time::timeout(Duration::from_secs(10), listener.next())
-        .await
-        .expect("nothing heard in 10 s")
+    in_time("anything is heard", listener.next()).await
 }
 
 async fn next_event(listener: &mut ResumingListener) -> Event {
@@ -498,9 +496,7 @@ async fn dropping_a_stream_ends_the_listener() {
     events.send(Ok(subscription("log", 0))).await.unwrap();
     assert!(stream.next().await.unwrap().is_ok());
     drop(stream);
-    tokio::time::timeout(Duration::from_secs(10), events.closed())
-        .await
-        .expect("the daemon still serves the stream");
+    in_time("the daemon lets go of the stream", events.closed()).await;
 }
 
 impl Drop for Daemon {
@@ -535,12 +531,14 @@ mod command {
     /// Reads the first line. Dropping the reader closes the pipe.
     async fn first_line(child: &mut Child) -> BufReader<ChildStdout> {
         let mut reader = BufReader::new(child.stdout.take().unwrap());
-        let read = tokio::task::spawn_blocking(move || {
+        let (sender, read) = tokio::sync::oneshot::channel();
+        // It ends with the process, whoever waits for it.
+        std::thread::spawn(move || {
             let mut line = String::new();
             assert!(reader.read_line(&mut line).unwrap() > 0, "nothing printed");
-            reader
+            sender.send(reader).ok();
         });
-        read.await.unwrap()
+        in_time("the first line", read).await.unwrap()
     }
 
     fn send(child: &Child, signal: Signal) {
@@ -548,11 +546,11 @@ mod command {
         kill_process(pid, signal).unwrap();
     }
 
-    /// Waits up to 20 s for the command to end; returns its output and exit status.
+    /// Waits for the command to end; returns its output and exit status.
     async fn ended(child: Child) -> Output {
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
         let mut ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
-        if let Ok(output) = tokio::time::timeout(Duration::from_secs(20), &mut ended).await {
+        if let Ok(output) = tokio::time::timeout(DEADLINE, &mut ended).await {
             return output.unwrap();
         }
         kill_process(pid, Signal::KILL).unwrap();

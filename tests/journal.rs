@@ -7,10 +7,10 @@
     reason = "a test fails by panicking"
 )]
 
-use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 use expd::journal::JournalEvent;
+use expd_test_support::lines::Lines;
 use expd_test_support::process::{Daemon, Home, program};
 use serde_json::Value;
 
@@ -164,9 +164,8 @@ fn in_a_container_each_event_is_an_object_of_json_with_its_fields() {
         .spawn()
         .unwrap();
     // Its first line tells of its listener.
-    let mut line = String::new();
-    let mut heard = BufReader::new(first.stdout.take().unwrap());
-    heard.read_line(&mut line).unwrap();
+    let mut heard = Lines::of(first.stdout.take().unwrap());
+    heard.line();
     // It waits for room, and asks again.
     let second = expd(&["listen", "board", "--json"])
         .stdout(Stdio::null())

@@ -7,7 +7,6 @@
     reason = "a test fails by panicking"
 )]
 
-use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
 
@@ -17,6 +16,7 @@ use expd_proto::daemon_client::DaemonClient;
 use expd_proto::listen_event::Event;
 use expd_proto::network_client::NetworkClient;
 use expd_test_support::DEADLINE;
+use expd_test_support::lines::Lines;
 use expd_test_support::process::{Daemon, Home, accepts, program};
 use tonic::transport::Endpoint;
 
@@ -68,15 +68,15 @@ fn either_signal_ends_it_within_a_second_with_its_streams_told() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut heard = BufReader::new(listener.stdout.take().unwrap()).lines();
-        while !heard.next().unwrap().unwrap().contains("CONFIRMED") {}
+        let mut heard = Lines::of(listener.stdout.take().unwrap());
+        heard.until("CONFIRMED");
         daemon.signal(signal);
         assert!(daemon.ended().success(), "{signal}: {}", daemon.heard());
         assert!(!home.socket().exists());
 
         // The listener waits, and goes on when a daemon is there again.
         let mut again = home.start();
-        while !heard.next().unwrap().unwrap().contains("CONFIRMED") {}
+        heard.until("CONFIRMED");
         listener.kill().unwrap();
         listener.wait().unwrap();
         again.signal("TERM");

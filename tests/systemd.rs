@@ -72,7 +72,7 @@ fn the_service_manager_hears_of_the_start_each_reload_and_the_end() {
         let ready = manager.hears("READY=1");
         assert!(ready.contains(status), "{ready}");
     }
-    daemon.said("the settings were read again");
+    daemon.said("settings reloaded");
     daemon.said("daemon.nonsense: unknown key");
     assert!(accepts(&home.socket()));
     // What waits for a restart stands in the status, until a reload finds that nothing does.
@@ -181,13 +181,13 @@ fn starts_that_fail_wait_for_longer_and_longer_until_the_settings_are_corrected(
         assert!(!daemon.ended().success());
     }
     let mut daemon = Daemon::spawn(&mut command);
-    let waits = manager.hears("STATUS=starting in 1 s: 2 starts have failed");
+    let waits = manager.hears("STATUS=starting in 1 s: 2 failed starts");
     assert!(waits.contains("cannot serve metrics"), "{waits}");
     manager.hears("STATUS=failed: ");
     assert!(!daemon.ended().success());
     // A stop is carried out in the middle of a pause, and forgets the failures.
     let mut daemon = Daemon::spawn(&mut command);
-    manager.hears("STATUS=starting in 3 s: 3 starts");
+    manager.hears("STATUS=starting in 3 s: 3 failed starts");
     daemon.signal("TERM");
     assert!(daemon.ended().success(), "{}", daemon.heard());
     for _ in 0..3 {
@@ -197,16 +197,16 @@ fn starts_that_fail_wait_for_longer_and_longer_until_the_settings_are_corrected(
     }
     // So do corrected settings, long before the end of the pause.
     let mut daemon = Daemon::spawn(&mut command);
-    manager.hears("STATUS=starting in 3 s: 3 starts");
+    manager.hears("STATUS=starting in 3 s: 3 failed starts");
     home.write("");
-    daemon.said("the settings have changed: starting");
+    daemon.said("settings changed: starting");
     manager.hears("READY=1");
     assert!(accepts(&home.socket()));
     daemon.signal("KILL");
     assert!(!daemon.ended().success());
     // Nothing was proved yet, so that this is the fourth failure.
     let mut daemon = Daemon::spawn(&mut command);
-    let waits = manager.hears("STATUS=starting in 7 s: 4 starts");
+    let waits = manager.hears("STATUS=starting in 7 s: 4 failed starts");
     assert!(waits.contains("without a message"), "{waits}");
     daemon.signal("HUP");
     manager.hears("READY=1");
@@ -304,7 +304,7 @@ fn a_hangup_when_nobody_manages_the_daemon_reloads_as_well() {
     let mut daemon = home.start();
     home.write("log = \"debug\"\n");
     daemon.signal("HUP");
-    daemon.said("the settings were read again");
+    daemon.said("settings reloaded");
     home.write("log = \"wrn\"\n");
     daemon.signal("HUP");
     daemon.said("did you mean \"warn\"?");

@@ -8,7 +8,7 @@ use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 /// The numeric ID of a group.
 ///
 /// # Errors
-/// When the system's name service fails.
+/// The system's name service fails.
 pub fn group_id(name: &str) -> io::Result<Option<u32>> {
     Ok(Group::from_name(name)?.map(|group| group.gid.as_raw()))
 }
@@ -16,7 +16,7 @@ pub fn group_id(name: &str) -> io::Result<Option<u32>> {
 /// The numeric ID of a user.
 ///
 /// # Errors
-/// When the system's name service fails.
+/// The system's name service fails.
 pub fn user_id(name: &str) -> io::Result<Option<u32>> {
     Ok(User::from_name(name)?.map(|user| user.uid.as_raw()))
 }
@@ -24,7 +24,6 @@ pub fn user_id(name: &str) -> io::Result<Option<u32>> {
 /// A group. Its members do not include users whose primary group it is.
 #[derive(Clone, Debug)]
 pub struct GroupInfo {
-    /// The name.
     pub name: String,
     /// The listed members, by name.
     pub members: Vec<String>,
@@ -51,7 +50,7 @@ pub struct Account {
 /// The account of a user; none where the system knows none.
 ///
 /// # Errors
-/// When the system's name service fails.
+/// The system's name service fails.
 pub fn account(uid: u32) -> io::Result<Option<Account>> {
     let Some(user) = User::from_uid(Uid::from_raw(uid))? else {
         return Ok(None);

@@ -15,12 +15,12 @@ pub enum ListenerOwner {
     Token(Arc<str>),
     /// The pages of an app.
     Pages,
-    /// Nobody that can be told from others.
+    /// An unidentified caller.
     Unknown,
 }
 
 impl ListenerOwner {
-    /// The owner of what a caller opens.
+    /// The owner of a listener that this caller opens.
     pub fn of(caller: &Caller) -> Self {
         match (caller.peer(), caller.token(), caller.page()) {
             (Some(peer), ..) => Self::User(peer.uid),
@@ -44,7 +44,7 @@ pub enum Action<'a> {
     Request(&'a str, &'a ApiPath),
     /// Read the identity that the instance is logged in as.
     ReadIdentity,
-    /// Run an identity that the caller brings along, as an instance of that name.
+    /// Run an identity that the caller brings along, as an instance of this name.
     Run,
     /// See the instance in the status.
     ReadStatus,
@@ -59,12 +59,12 @@ pub enum Action<'a> {
         /// The event that it asked for; none for all.
         event: Option<&'a str>,
     },
-    /// Administer a channel, or what concerns the instance as a whole.
+    /// Administer a channel, or the instance as a whole.
     Administer(Option<&'a Channel>),
 }
 
 impl Action<'_> {
-    /// A response on the channel with this ID, which may not reveal the channel.
+    /// A response on the channel with this ID; the channel is unknown if the ID cannot be decoded.
     pub fn respond_on(id: &ChannelId) -> Self {
         Self::Respond(id.decode().ok().map(|(_, channel)| channel))
     }

@@ -1,7 +1,7 @@
-//! Callers: the process at the other end of a connection, as far as the kernel identifies it; a
-//! page; or whoever has a bearer token, over TCP.
+//! Callers: the process at the other end of a connection, as the kernel identifies it; a page; or,
+//! over TCP, the bearer of a token.
 //!
-//! The kernel records user and group when the process connects; they cost nothing. Supplementary
+//! The kernel records user and group when the process connects, so they cost nothing. Supplementary
 //! groups and the systemd unit are read from `/proc` on first use, once per connection.
 
 use std::fmt;
@@ -15,7 +15,7 @@ use super::accounts;
 use super::process::{Peer, Process, effective_group, effective_user, since_boot};
 use super::token::KnownToken;
 
-/// User and group as whom the kernel shows those that have none in this user namespace.
+/// User and group ID that the kernel reports for those without a mapping in this user namespace.
 const OVERFLOW: u32 = 65534;
 
 /// A web page that logged in at the door for pages.
@@ -36,15 +36,13 @@ pub enum CallerKind {
     Page,
     /// A program over TCP with a token.
     Token,
-    /// A program over TCP of which nothing is known.
+    /// An unidentified program over TCP.
     Stranger,
 }
 
 impl CallerKind {
-    /// All kinds.
     pub const ALL: [Self; 4] = [Self::Program, Self::Page, Self::Token, Self::Stranger];
 
-    /// Its word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Program => "program",
@@ -55,8 +53,8 @@ impl CallerKind {
     }
 }
 
-/// The caller of a connection. Every request of the connection carries a clone; all share what was
-/// read.
+/// The caller of a connection. Every request of the connection carries a clone; clones share the
+/// facts that were read.
 #[derive(Clone, Debug)]
 pub struct Caller(Arc<Known>);
 
@@ -81,7 +79,7 @@ impl Caller {
         Self::new(Some(peer), None, None)
     }
 
-    /// A caller over TCP, of whom nothing is known.
+    /// An unidentified caller over TCP.
     pub fn unknown() -> Self {
         Self::new(None, None, None)
     }
@@ -99,7 +97,7 @@ impl Caller {
     /// The process with this ID, as it is now.
     ///
     /// # Errors
-    /// There is none, or it cannot be looked at.
+    /// The process does not exist, or cannot be inspected.
     pub fn of_process(pid: u32) -> io::Result<Self> {
         let pid = i32::try_from(pid).map_err(|_| io::ErrorKind::NotFound)?;
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
@@ -107,7 +105,7 @@ impl Caller {
         let (uid, gid) = ids.ok_or_else(|| io::Error::other("its user cannot be read"))?;
         let peer = Peer { pid, uid, gid };
         let caller = Self::local(peer);
-        // Read now: a rule on a group or unit decides nothing about a process that is not seen.
+        // Read now, so that failure is reported: rules on groups and units cannot match without it.
         let process = Process::of(peer, caller.0.accepted)?;
         caller.0.process.get_or_init(|| Some(process));
         Ok(caller)
@@ -116,7 +114,7 @@ impl Caller {
     /// A program of this user that is in no unit, and in the groups of the user's account.
     ///
     /// # Errors
-    /// When the system's name service fails.
+    /// The system's name service fails.
     pub fn of_user(uid: u32) -> io::Result<Self> {
         let account = accounts::account(uid)?;
         let (gid, groups) = account.map_or((uid, Vec::new()), |it| (it.gid, it.groups));
@@ -152,7 +150,7 @@ impl Caller {
         self.0.page.as_ref()
     }
 
-    /// The name of the token; none for all but callers over TCP that have one.
+    /// The name of the token; only callers over TCP have one.
     pub fn token(&self) -> Option<&Arc<str>> {
         self.0.token.as_ref().map(|token| &token.name)
     }
@@ -161,7 +159,6 @@ impl Caller {
         self.0.token.as_ref()
     }
 
-    /// Its kind.
     pub fn kind(&self) -> CallerKind {
         match (&self.0.peer, &self.0.page, &self.0.token) {
             (Some(_), ..) => CallerKind::Program,
@@ -182,8 +179,7 @@ impl Caller {
             .is_some_and(|process| process.groups.contains(&group))
     }
 
-    /// True for the user as whom the kernel shows everybody of another user namespace, unless the
-    /// process is seen to be in the daemon's own: then it is the user of that name.
+    /// True for the overflow user (65534), unless the process runs in the daemon's own namespace.
     pub fn is_overflow(&self) -> bool {
         self.0.peer.is_some_and(|peer| peer.uid == OVERFLOW)
             && !self.process().is_some_and(|process| process.shares_users)
@@ -194,9 +190,9 @@ impl Caller {
         self.process()?.unit.as_deref()
     }
 
-    /// Looks up the user's name for messages, off the async threads: the system's name service may
-    /// take its time. While many others look one up, the name is left out, so that a flood of
-    /// refusals does not fill the threads that wait for the service.
+    /// Looks up the user's name for messages, off the async threads, because the system's name
+    /// service may be slow. While many lookups are running, the name is left out, so that a flood
+    /// of refusals does not occupy all blocking threads.
     pub async fn resolve_name(&self) {
         static LOOKUPS: Semaphore = Semaphore::const_new(4);
         if self.0.peer.is_none() || self.0.name.get().is_some() {
@@ -210,7 +206,7 @@ impl Caller {
             let _permit = permit;
             caller.look_up_name();
         });
-        // It fails when the runtime stops; the name is then left out.
+        // Fails only when the runtime stops; the name is then left out.
         lookup.await.ok();
     }
 
@@ -228,7 +224,7 @@ impl Caller {
             match Process::of(peer, known.accepted) {
                 Ok(process) => Some(process),
                 Err(error) => {
-                    log::debug!(pid = peer.pid, uid = peer.uid; "groups and unit of a caller are unknown: {error}");
+                    log::debug!(pid = peer.pid, uid = peer.uid; "cannot read the groups and the unit of a caller: {error}");
                     None
                 }
             }
@@ -246,7 +242,7 @@ impl fmt::Display for Caller {
             return write!(f, "a caller over TCP with the token {}", token.name);
         }
         let Some(peer) = self.0.peer else {
-            return f.write_str("a caller over TCP, of whom nothing is known,");
+            return f.write_str("an unidentified caller over TCP");
         };
         write!(f, "uid {}", peer.uid)?;
         if let Some(Some(name)) = self.0.name.get() {

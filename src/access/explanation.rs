@@ -10,9 +10,8 @@ use super::verb::Verb;
 /// A permission, and the rule that gives it.
 #[derive(Clone, Debug)]
 pub struct Grant {
-    /// The permission.
     pub verb: Verb,
-    /// The rule's place among the settings, as in `access[2]`.
+    /// The rule's position in the settings, as in `access[2]`.
     pub rule: String,
     /// The rule in words.
     pub text: String,
@@ -28,10 +27,10 @@ impl Grant {
     }
 }
 
-/// A rule that does not give a permission, and what a call does not meet of it.
+/// A rule that does not grant a permission, and the conditions that the call does not meet.
 #[derive(Clone, Debug)]
 pub struct Miss {
-    /// The rule's place among the settings, as in `access[2]`.
+    /// The rule's position in the settings, as in `access[2]`.
     pub rule: String,
     /// The rule in words.
     pub text: String,
@@ -65,5 +64,5 @@ impl fmt::Display for Miss {
 }
 
 fn name(rule: &Rule) -> String {
-    format!("access[{}]", rule.place)
+    format!("access[{}]", rule.index)
 }

@@ -1,7 +1,7 @@
-//! One rule, ready to be compared with callers and with what they ask for.
+//! One rule, ready to be matched against callers and operations.
 //!
-//! A rule gives its permissions where everything that it sets holds: each key about the caller, and
-//! each condition on the place. A condition on something that a call is not about does not hold.
+//! A rule grants its permissions if everything that it sets is met: each key about the caller, and
+//! each condition on the target. A condition on something that a call does not involve is not met.
 
 use std::fmt;
 use std::io;
@@ -11,14 +11,14 @@ use expd_domain::{NamePattern, PathPattern, Quoted};
 use super::accounts;
 use super::caller::Caller;
 use super::rule::AccessRule;
-use super::scope::{Place, Scope};
+use super::scope::{Scope, Target};
 use super::verb::Verb;
 
 /// A rule with its names resolved and its patterns ready.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
-    /// Its place among the settings.
-    pub place: usize,
+    /// Its index in the settings.
+    pub index: usize,
     /// The rule in words.
     pub text: String,
     /// A caller must match all of these.
@@ -38,7 +38,7 @@ pub(super) struct Rule {
     paths: Vec<PathPattern>,
 }
 
-/// A key of a rule that says for whom it is.
+/// A key that selects the callers to whom a rule applies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Criterion {
     User(u32),
@@ -50,10 +50,10 @@ enum Criterion {
     Nobody(&'static str),
 }
 
-/// A key of a rule that a call does not meet.
+/// A key that restricts the calls to which a rule applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Condition {
-    /// The rule does not give the permission.
+    /// The permission must be among those of the rule.
     Allow(Verb),
     Instances,
     Channels,
@@ -77,7 +77,7 @@ impl Condition {
 }
 
 impl Rule {
-    pub fn new(place: usize, rule: &AccessRule) -> Self {
+    pub fn new(index: usize, rule: &AccessRule) -> Self {
         let mut criteria = Vec::new();
         criteria.extend(rule.uid.map(Criterion::User));
         if let Some(user) = &rule.user {
@@ -94,7 +94,7 @@ impl Rule {
         criteria.extend(rule.token.clone().map(Criterion::Token));
         let names = |texts: &[String]| texts.iter().map(NamePattern::new).collect();
         Self {
-            place,
+            index,
             text: rule.to_string(),
             criteria,
             allow: rule.allow.clone(),
@@ -112,9 +112,9 @@ impl Rule {
         }
     }
 
-    /// True where the rule is for a caller.
+    /// True if the rule applies to a caller.
     pub fn is_for(&self, caller: &Caller) -> bool {
-        // Cheapest first: the process of another user is never looked at.
+        // Cheapest first, so that the processes of other users are never inspected.
         self.criteria
             .iter()
             .all(|criterion| criterion.is_met(caller))
@@ -126,18 +126,18 @@ impl Rule {
         unmet.map(Criterion::key).collect()
     }
 
-    /// True on an instance, whatever happens there.
+    /// True if the rule covers an instance, whatever the operation.
     pub fn is_on(&self, instance: &str) -> bool {
         self.instances.is_empty() || self.instances.iter().any(|name| name == instance)
     }
 
-    /// True where it gives a permission on the whole scope.
+    /// True if it grants a permission on the whole scope.
     pub fn allows(&self, verb: Verb, scope: Scope<'_>) -> bool {
         self.allow.contains(&verb)
             && (Condition::ALL.into_iter()).all(|condition| self.holds(condition, verb, scope))
     }
 
-    /// The keys for which it does not give a permission on the scope; none where it does.
+    /// The keys that prevent it from granting a permission on the scope; empty if it does.
     pub fn failures(&self, verb: Verb, scope: Scope<'_>) -> Vec<Condition> {
         let allow = (!self.allow.contains(&verb)).then_some(Condition::Allow(verb));
         let unmet = Condition::ALL.into_iter();
@@ -146,42 +146,43 @@ impl Rule {
     }
 
     fn holds(&self, condition: Condition, verb: Verb, scope: Scope<'_>) -> bool {
-        let flag = |wanted: Option<bool>, of: fn(&expd_domain::Channel) -> bool| match scope.place {
+        let flag = |wanted: Option<bool>, of: fn(&expd_domain::Channel) -> bool| match scope.target
+        {
             _ if wanted.is_none() => true,
-            Place::Instance => verb != Verb::Request,
-            Place::EveryChannel | Place::Request(..) => false,
-            Place::Channel(channel) | Place::Event(channel, _) => wanted == Some(of(channel)),
+            Target::Instance => verb != Verb::Request,
+            Target::EveryChannel | Target::Request(..) => false,
+            Target::Channel(channel) | Target::Event(channel, _) => wanted == Some(of(channel)),
         };
         match condition {
             Condition::Allow(wanted) => self.allow.contains(&wanted),
             Condition::Instances => self.is_on(scope.instance),
             Condition::System => flag(self.system, |channel| channel.system),
             Condition::Consumer => flag(self.consumer, |channel| channel.consumer),
-            Condition::Channels => match scope.place {
+            Condition::Channels => match scope.target {
                 _ if self.channels.is_empty() => true,
-                Place::Instance => verb != Verb::Request,
-                Place::EveryChannel | Place::Request(..) => false,
-                Place::Channel(channel) | Place::Event(channel, _) => {
+                Target::Instance => verb != Verb::Request,
+                Target::EveryChannel | Target::Request(..) => false,
+                Target::Channel(channel) | Target::Event(channel, _) => {
                     any(&self.channels, &channel.name)
                 }
             },
-            Condition::Events => match scope.place {
+            Condition::Events => match scope.target {
                 _ if self.events.is_empty() => true,
-                Place::Event(_, name) => name.is_none_or(|name| any(&self.events, name)),
+                Target::Event(_, name) => name.is_none_or(|name| any(&self.events, name)),
                 _ => false,
             },
-            Condition::Methods => match scope.place {
+            Condition::Methods => match scope.target {
                 _ if self.methods.is_empty() => true,
-                Place::Request(method, _) => {
+                Target::Request(method, _) => {
                     let mut methods = self.methods.iter();
                     methods.any(|known| known.eq_ignore_ascii_case(method))
                 }
-                place => is_identity(verb, place),
+                target => is_identity(verb, target),
             },
-            Condition::Paths => match scope.place {
+            Condition::Paths => match scope.target {
                 _ if self.paths.is_empty() => true,
-                Place::Request(_, path) => self.paths.iter().any(|known| known.matches(path)),
-                place => is_identity(verb, place),
+                Target::Request(_, path) => self.paths.iter().any(|known| known.matches(path)),
+                target => is_identity(verb, target),
             },
         }
     }
@@ -203,18 +204,18 @@ impl Rule {
             Condition::Methods => lists("methods", self.methods.clone()),
             Condition::Paths => lists("paths", texts(&self.paths)),
         };
-        let given = match (condition, scope.place) {
+        let given = match (condition, scope.target) {
             (Condition::Instances, _) => Quoted(scope.instance).to_string(),
-            (Condition::Methods, Place::Request(method, _)) => Quoted(method).to_string(),
-            (Condition::Paths, Place::Request(_, path)) => Quoted(path.as_str()).to_string(),
-            (Condition::Events, Place::Event(_, Some(name))) => Quoted(name).to_string(),
-            (Condition::Channels, Place::Channel(channel) | Place::Event(channel, _)) => {
+            (Condition::Methods, Target::Request(method, _)) => Quoted(method).to_string(),
+            (Condition::Paths, Target::Request(_, path)) => Quoted(path.as_str()).to_string(),
+            (Condition::Events, Target::Event(_, Some(name))) => Quoted(name).to_string(),
+            (Condition::Channels, Target::Channel(channel) | Target::Event(channel, _)) => {
                 Quoted(&channel.name).to_string()
             }
-            (Condition::System, Place::Channel(channel) | Place::Event(channel, _)) => {
+            (Condition::System, Target::Channel(channel) | Target::Event(channel, _)) => {
                 channel.system.to_string()
             }
-            (Condition::Consumer, Place::Channel(channel) | Place::Event(channel, _)) => {
+            (Condition::Consumer, Target::Channel(channel) | Target::Event(channel, _)) => {
                 channel.consumer.to_string()
             }
             _ => return format!("{key} narrows it"),
@@ -249,10 +250,10 @@ impl Criterion {
     }
 }
 
-/// True for reading the identity: no request, which `request` includes whatever the rule says of
-/// requests.
-fn is_identity(verb: Verb, place: Place<'_>) -> bool {
-    verb == Verb::Request && matches!(place, Place::Instance)
+/// True for reading the identity. That is no request: `request` includes it, whatever methods and
+/// paths the rule lists.
+fn is_identity(verb: Verb, target: Target<'_>) -> bool {
+    verb == Verb::Request && matches!(target, Target::Instance)
 }
 
 fn any(patterns: &[NamePattern], name: &str) -> bool {
@@ -264,7 +265,7 @@ fn texts(patterns: &[impl fmt::Display]) -> Vec<String> {
 }
 
 fn resolved(noun: &str, name: &str, found: io::Result<Option<u32>>) -> Option<u32> {
-    // Reading the settings has warned of a name that does not exist.
+    // A name that does not exist was reported when the settings were read.
     found.unwrap_or_else(|error| {
         log::warn!(
             "an access rule matches nobody until the next reload: cannot look up its {noun} {name:?}: {error}"
@@ -273,7 +274,7 @@ fn resolved(noun: &str, name: &str, found: io::Result<Option<u32>>) -> Option<u3
     })
 }
 
-/// The full name of a unit: as systemd takes it, one without a suffix is a service.
+/// The full name of a unit. As in systemd, a name without a suffix is a service.
 fn unit_name(name: &str) -> String {
     if name.contains('.') {
         name.to_owned()

@@ -3,27 +3,20 @@
 use super::caller::{Caller, CallerKind};
 
 /// Fields of a log record that name a caller, under the keys `peer_kind`, `peer_pid`, `peer_uid`,
-/// `peer_unit`, `app`, `origin` and `token`; those that are empty are left out of the record.
+/// `peer_unit`, `app`, `origin` and `token`; empty ones are omitted from the record.
 #[derive(Debug)]
 pub struct PeerFields<'a> {
-    /// The kind of caller.
     pub kind: CallerKind,
-    /// The process ID.
     pub pid: String,
-    /// The user.
     pub uid: String,
-    /// The systemd unit.
     pub unit: &'a str,
-    /// The app of a page.
     pub app: &'a str,
-    /// The origin of a page.
     pub origin: &'a str,
     /// The name of the token of a caller over TCP.
     pub token: &'a str,
 }
 
 impl<'a> PeerFields<'a> {
-    /// The fields of a caller.
     pub fn of(caller: &'a Caller) -> Self {
         let peer = caller.peer();
         let page = caller.page();

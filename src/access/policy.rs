@@ -13,26 +13,25 @@ use super::rights::Rights;
 use super::rule::AccessRule;
 use super::token::{BearerToken, KnownTokens};
 
-/// All rules.
 #[derive(Clone, Debug)]
 pub struct AccessPolicy {
     /// Rules about local programs and callers over TCP. Without any, they may do everything.
     programs: Vec<Rule>,
     /// Rules about the pages of apps. What none of them allows is refused.
     pages: Vec<Rule>,
-    /// The tokens of callers over TCP. Whoever has none may do nothing.
+    /// The tokens of callers over TCP. Callers without one may do nothing.
     tokens: KnownTokens,
 }
 
 impl AccessPolicy {
-    /// A policy of these rules, with names resolved as the system knows them now.
+    /// Builds the policy of these rules; names are resolved now.
     pub fn new(rules: &[AccessRule]) -> Self {
         let rules = rules.iter().enumerate();
         let (programs, pages): (Vec<_>, Vec<_>) =
             rules.partition(|(_, rule)| rule.is_of_programs());
         let built = |rules: Vec<(usize, &AccessRule)>| {
             let rules = rules.into_iter();
-            rules.map(|(place, rule)| Rule::new(place, rule)).collect()
+            rules.map(|(index, rule)| Rule::new(index, rule)).collect()
         };
         Self {
             programs: built(programs),
@@ -51,7 +50,7 @@ impl AccessPolicy {
     /// The caller over TCP that presents this token.
     ///
     /// # Errors
-    /// There is none, or it is not among the settings'.
+    /// No token is presented, or the settings do not contain it.
     pub fn authenticate(&self, presented: Option<&Secret>) -> Result<Caller, Refusal> {
         let Some(presented) = presented else {
             return Err(Refusal::NoToken);
@@ -69,12 +68,12 @@ impl AccessPolicy {
         Some(Caller::of_token(token.clone()))
     }
 
-    /// True where there is no rule that says what this caller may do, and it may do everything.
+    /// True if no rules apply to this kind of caller, which may then do everything.
     pub fn is_open_to(&self, caller: &Caller) -> bool {
         self.rules_for(caller).is_none()
     }
 
-    /// True where a caller may do anything once its calls come: over TCP, these bring the tokens.
+    /// True if a caller may have some permission once it calls; over TCP, calls carry the tokens.
     pub fn admits(&self, caller: &Caller) -> bool {
         match (caller.peer(), caller.page(), caller.token()) {
             (None, None, None) => self.tokens.iter().any(|token| {
@@ -96,7 +95,7 @@ impl AccessPolicy {
         match (caller.peer(), caller.page(), caller.known_token()) {
             (_, Some(_), _) => Some(&self.pages),
             (Some(_), None, _) => programs,
-            // A reload may have taken its token.
+            // A reload may have removed its token.
             (None, None, Some(token)) if self.tokens.has(token) => programs,
             (None, None, _) => Some(&[]),
         }

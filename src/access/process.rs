@@ -1,9 +1,10 @@
 //! Facts about a process from `/proc`: its groups, its systemd unit, its user namespace.
 //!
-//! A process ID may belong to another process by the time it is looked at. All of it is therefore
+//! A process ID may belong to another process by the time it is inspected. Everything is therefore
 //! read through one open `/proc/PID`, which stays with one process, and is trusted only if that
 //! process has the user that the kernel recorded and was started before the connection was
-//! accepted. What remains is a process of the same user, which could act as the caller anyway.
+//! accepted. The remaining risk is a process of the same user, which could act as the caller
+//! anyway.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -40,8 +41,8 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Reads the facts of the process that connected, whose connection was accepted at that time
-    /// since boot.
+    /// Reads the facts of the process that connected; `accepted` is the time since boot when its
+    /// connection was accepted.
     pub fn of(peer: Peer, accepted: Duration) -> io::Result<Self> {
         let folder = rustix::fs::open(
             format!("/proc/{}", peer.pid),
@@ -58,11 +59,11 @@ impl Process {
         let other = |what: &str| io::Error::other(format!("the process has ended: {what}"));
         let started = started(&read("stat")?).ok_or_else(|| other("its start cannot be read"))?;
         if started > accepted {
-            return Err(other("its ID now is a later one's"));
+            return Err(other("its ID now belongs to a later process"));
         }
         let status = read("status")?;
         if effective_user(&status) != Some(peer.uid) {
-            return Err(other("its ID now is another user's"));
+            return Err(other("its ID now belongs to another user"));
         }
         Ok(Self {
             groups: groups(&status),
@@ -115,8 +116,8 @@ fn groups(status: &str) -> Vec<u32> {
         .unwrap_or_default()
 }
 
-/// The system's unit, from `/proc/PID/cgroup`: the first part of the path that is not a slice. What
-/// lies below was named by the unit's owner: a user's own `kiosk.service` is not the system's.
+/// The system's unit, from `/proc/PID/cgroup`: the first part of the path that is not a slice. The
+/// parts below it are named by the unit's owner: a user's own `kiosk.service` is not the system's.
 fn unit(cgroup: &str) -> Option<String> {
     let path = cgroup
         .lines()
@@ -190,7 +191,7 @@ mod tests {
         let now = since_boot();
         Process::of(ourselves(), now).unwrap();
         let error = Process::of(ourselves(), Duration::from_secs(1)).unwrap_err();
-        assert!(error.to_string().contains("a later one's"), "{error}");
+        assert!(error.to_string().contains("a later process"), "{error}");
     }
 
     #[test]

@@ -8,31 +8,30 @@ use super::caller::{Caller, CallerKind};
 use super::scope::Scope;
 use super::verb::Verb;
 
-/// The remedy of a call over TCP without a token that is known.
+/// Remedy for a call over TCP without a known token.
 const TOKEN_REMEDY: &str = "send the header `authorization: Bearer TOKEN` with a token of [[daemon.tcp.tokens]] (expd and its libraries take it from EXPD_TOKEN_FILE or EXPD_TOKEN), or connect to the Unix socket, on which callers are known";
 
-/// Reason for which a call is refused.
+/// Reason why a call is refused.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Refusal {
     /// No rule allows it.
     #[error(
-        "{caller} may not {} {place}: no [[access]] rule of the daemon's settings allows it; add \"{}\" to a rule for this caller and place, and reload the daemon (systemctl reload expd)",
+        "{caller} may not {} {target}: no [[access]] rule of the daemon's settings allows it; add \"{}\" to a rule for this caller and place, and reload the daemon (systemctl reload expd)",
         verb.description(), verb.name()
     )]
     Denied {
-        /// The caller.
         caller: Caller,
         /// The missing permission.
         verb: Verb,
-        /// The place for which it is missing.
-        place: RefusedPlace,
+        /// The target for which it is missing.
+        target: RefusedTarget,
     },
     /// No rule allows the caller anything.
     #[error(
-        "{0} may not call anything: no [[access]] rule of the daemon's settings is for this caller"
+        "{0} may not call anything: no [[access]] rule of the daemon's settings applies to this caller"
     )]
     NoRights(Caller),
-    /// A reload by a caller who could not signal the daemon either.
+    /// A reload by a caller that could not send the daemon a SIGHUP either.
     #[error(
         "{0} may not reload the settings: root and the daemon's own user may (sudo systemctl reload expd)"
     )]
@@ -40,30 +39,30 @@ pub enum Refusal {
     /// A call over TCP without a token.
     #[error("over TCP every call needs a token; {TOKEN_REMEDY}")]
     NoToken,
-    /// A call over TCP with another token than those of the settings.
+    /// A call over TCP with a token that the settings do not contain.
     #[error("the token of this call is not among those of the daemon's settings; {TOKEN_REMEDY}")]
     WrongToken,
-    /// Another user's listener, of which the caller must not learn that it exists.
-    #[error("no such listener is known")]
+    /// Another user's listener; the caller must not learn that it exists.
+    #[error("unknown listener")]
     HiddenListener,
     /// No application may request this path, whatever the rules say.
     #[error(transparent)]
     ReservedPath(#[from] ReservedPath),
 }
 
-/// The place of a refused call.
+/// The target of a refused call.
 #[derive(Clone, Debug)]
-pub struct RefusedPlace {
-    /// The instance; empty where the call is about none.
+pub struct RefusedTarget {
+    /// The instance; empty if the call names none.
     pub instance: String,
-    /// The channel's name; empty where the call is about none.
+    /// The channel's name; empty if the call names none.
     pub channel: String,
     words: String,
 }
 
-impl RefusedPlace {
+impl RefusedTarget {
     pub(super) fn of(scope: Scope<'_>) -> Self {
-        let channel = scope.place.channel();
+        let channel = scope.target.channel();
         Self {
             instance: scope.instance.to_owned(),
             channel: channel
@@ -82,17 +81,17 @@ impl RefusedPlace {
     }
 }
 
-impl fmt::Display for RefusedPlace {
+impl fmt::Display for RefusedTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.words)
     }
 }
 
 impl Refusal {
-    /// The names that [`Refusal::what`] has besides those of the permissions.
+    /// The values of [`Refusal::what`] besides the names of the permissions.
     pub const OTHERS: [&str; 5] = ["any", "token", "listener", "path", "reload"];
 
-    /// The refused thing in a word: the missing permission, or why no permission helps.
+    /// Label of the refusal: the missing permission, or the reason why no permission helps.
     pub fn what(&self) -> &'static str {
         match self {
             Self::Denied { verb, .. } => verb.name(),
@@ -114,16 +113,15 @@ impl Refusal {
         }
     }
 
-    /// The place of the call, where it names one.
-    pub fn place(&self) -> Option<&RefusedPlace> {
+    /// The target of the call, if the refusal names one.
+    pub fn target(&self) -> Option<&RefusedTarget> {
         match self {
-            Self::Denied { place, .. } => Some(place),
+            Self::Denied { target, .. } => Some(target),
             _ => None,
         }
     }
 
-    /// True where a rule of the settings, a token, or the user would have to be another: operators
-    /// hear of these alone. What is refused to everybody is the caller's own mistake.
+    /// True if other settings or another caller would be allowed. Only these refusals are logged.
     pub fn is_denial(&self) -> bool {
         match self {
             Self::Denied { .. }
@@ -136,7 +134,7 @@ impl Refusal {
     }
 }
 
-/// Every word that a refusal is counted under, with every kind of callers.
+/// All labels of the refusal counter: every reason with every kind of caller.
 pub fn refusal_labels() -> impl Iterator<Item = (&'static str, &'static str)> {
     let whats = Verb::NAMES.into_iter().chain(Refusal::OTHERS);
     whats.flat_map(|what| CallerKind::ALL.map(|kind| (what, kind.as_str())))

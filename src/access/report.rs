@@ -1,4 +1,4 @@
-//! Refusals and reached limits, told to operators: in the journal and in the metrics.
+//! Reports of refusals and reached limits to operators, in the journal and the metrics.
 
 use super::caller::Caller;
 use super::peer_fields::PeerFields;
@@ -6,7 +6,7 @@ use super::refusal::Refusal;
 use crate::journal::JournalEvent;
 use crate::metrics::DaemonCounters;
 
-/// Counts a refused call, and logs it where a rule or a token decided.
+/// Counts a refused call, and logs it if a rule or a token decided.
 pub fn report_refusal(refusal: &Refusal, caller: &Caller, counters: &DaemonCounters) {
     counters.refused.inc(refusal.what(), caller.kind().as_str());
     if !refusal.is_denial() {
@@ -14,11 +14,11 @@ pub fn report_refusal(refusal: &Refusal, caller: &Caller, counters: &DaemonCount
         return;
     }
     let peer = PeerFields::of(caller);
-    let place = refusal.place();
+    let target = refusal.target();
     log::warn!(
         event = JournalEvent::AccessDenied,
-        instance = place.map_or("", |place| &place.instance),
-        channel = place.map_or("", |place| &place.channel),
+        instance = target.map_or("", |target| &target.instance),
+        channel = target.map_or("", |target| &target.channel),
         verb = refusal.what(),
         peer_kind = peer.kind.as_str(),
         peer_pid = peer.pid,
@@ -31,8 +31,8 @@ pub fn report_refusal(refusal: &Refusal, caller: &Caller, counters: &DaemonCount
     );
 }
 
-/// Logs that a call was refused because a limit is reached. Instance and channel are empty where
-/// the call names none.
+/// Logs that a call was refused because a limit is reached. Instance and channel are empty if the
+/// call names none.
 pub fn report_limit(message: &str, caller: &Caller, instance: &str, channel: &str) {
     let peer = PeerFields::of(caller);
     log::warn!(

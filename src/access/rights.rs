@@ -8,8 +8,8 @@ use super::action::{Action, ListenerOwner};
 use super::caller::Caller;
 use super::explanation::{Grant, Miss};
 use super::matcher::Rule;
-use super::refusal::{Refusal, RefusedPlace};
-use super::scope::{Place, Scope};
+use super::refusal::{Refusal, RefusedTarget};
+use super::scope::{Scope, Target};
 use super::verb::Verb;
 
 /// The rights of one caller.
@@ -22,7 +22,7 @@ pub struct Rights<'a> {
     rules: Option<Vec<&'a Rule>>,
 }
 
-/// Reason of a decision, without the cost of a message.
+/// Reason of a refusal, without the cost of a message.
 enum Lack<'a> {
     Permission(Verb, Scope<'a>),
     HiddenListener,
@@ -30,7 +30,7 @@ enum Lack<'a> {
 }
 
 impl<'a> Rights<'a> {
-    /// The rights that some of these rules give; without rules everything is allowed.
+    /// Selects the rules that match the caller; without rules, everything is allowed.
     pub(super) fn new(caller: &'a Caller, all: Option<&'a [Rule]>) -> Self {
         let rules = all.map(|rules| rules.iter().filter(|rule| rule.is_for(caller)).collect());
         Self { caller, all, rules }
@@ -45,11 +45,11 @@ impl<'a> Rights<'a> {
             .map_err(|lack| self.refusal(lack))
     }
 
-    /// Decides the same, and names the rules that allow it; none where there are no rules.
+    /// As [`Self::check`], but returns the rules that allow it; empty if there are no rules.
     ///
     /// # Errors
-    /// It may not. With the refusal come the rules that are for the caller, each with what it
-    /// lacks, and with `strangers` those for others as well.
+    /// It may not. The refusal comes with the rules that apply to the caller, each with the
+    /// conditions that are not met, and with `strangers` those for others as well.
     pub fn explain(
         &self,
         instance: &str,
@@ -80,62 +80,63 @@ impl<'a> Rights<'a> {
 
     fn refusal(&self, lack: Lack<'_>) -> Refusal {
         match lack {
-            Lack::Permission(verb, scope) => self.denied(verb, RefusedPlace::of(scope)),
+            Lack::Permission(verb, scope) => self.denied(verb, RefusedTarget::of(scope)),
             Lack::HiddenListener => Refusal::HiddenListener,
             Lack::ReservedPath(path) => path.into(),
         }
     }
 
-    /// The same without a reason, for filters.
+    /// As [`Self::check`] without a reason, for filters.
     pub fn permits(&self, instance: &str, action: &Action<'_>) -> bool {
         self.decide(instance, action, |_, _| {}).is_ok()
     }
 
-    /// The one decision on all operations. `granted` is told of each rule that it rests on.
+    /// Decides on every operation. `granted` is called for each rule that the decision rests on.
     fn decide<'b>(
         &self,
         instance: &'b str,
         action: &'b Action<'_>,
         mut granted: impl FnMut(Verb, &Rule),
     ) -> Result<(), Lack<'b>> {
-        let mut require = |verb, place| self.require(verb, Scope { instance, place }, &mut granted);
+        let mut require =
+            |verb, target| self.require(verb, Scope { instance, target }, &mut granted);
         match action {
-            Action::Listen(channel, event) => require(Verb::Listen, Place::Event(channel, *event)),
+            Action::Listen(channel, event) => require(Verb::Listen, Target::Event(channel, *event)),
             Action::Broadcast(channel, event) => {
-                require(Verb::Broadcast, Place::Event(channel, *event))
+                require(Verb::Broadcast, Target::Event(channel, *event))
             }
-            Action::Respond(Some(channel)) => require(Verb::Respond, Place::Channel(channel)),
-            Action::Respond(None) => require(Verb::Respond, Place::EveryChannel),
+            Action::Respond(Some(channel)) => require(Verb::Respond, Target::Channel(channel)),
+            Action::Respond(None) => require(Verb::Respond, Target::EveryChannel),
             Action::Request(method, path) => {
-                // First, so that nobody is told to ask for a permission that would not help.
+                // Checked first, so that no refusal suggests a permission that would not help.
                 path.check_for_apps().map_err(Lack::ReservedPath)?;
-                require(Verb::Request, Place::Request(method, path))?;
-                // Else `request` would include the other verbs.
+                require(Verb::Request, Target::Request(method, path))?;
+                // Otherwise, `request` would include the other verbs.
                 let more: &[Verb] = match path.class() {
                     PathClass::Network => &[Verb::Broadcast, Verb::Respond],
                     PathClass::Resources | PathClass::Logins => &[],
                 };
                 let mut more = more.iter();
-                more.try_for_each(|verb| require(*verb, Place::EveryChannel))
+                more.try_for_each(|verb| require(*verb, Target::EveryChannel))
             }
             Action::ReadIdentity => {
-                let request = require(Verb::Request, Place::Instance);
-                request.or_else(|_| require(Verb::Status, Place::Instance))
+                let request = require(Verb::Request, Target::Instance);
+                request.or_else(|_| require(Verb::Status, Target::Instance))
             }
-            Action::Run => require(Verb::Run, Place::Instance),
-            Action::ReadStatus => require(Verb::Status, Place::Instance),
-            Action::ReadChannelStatus(channel) => require(Verb::Status, Place::Channel(channel)),
-            Action::Administer(Some(channel)) => require(Verb::Admin, Place::Channel(channel)),
-            Action::Administer(None) => require(Verb::Admin, Place::Instance),
+            Action::Run => require(Verb::Run, Target::Instance),
+            Action::ReadStatus => require(Verb::Status, Target::Instance),
+            Action::ReadChannelStatus(channel) => require(Verb::Status, Target::Channel(channel)),
+            Action::Administer(Some(channel)) => require(Verb::Admin, Target::Channel(channel)),
+            Action::Administer(None) => require(Verb::Admin, Target::Instance),
             Action::UseListener {
                 owner,
                 channel,
                 event,
             } => {
-                if require(Verb::Admin, Place::Channel(channel)).is_ok() {
+                if require(Verb::Admin, Target::Channel(channel)).is_ok() {
                     Ok(())
                 } else if self.owns(owner) {
-                    require(Verb::Listen, Place::Event(channel, *event))
+                    require(Verb::Listen, Target::Event(channel, *event))
                 } else {
                     Err(Lack::HiddenListener)
                 }
@@ -159,7 +160,7 @@ impl<'a> Rights<'a> {
         };
         let scope = Scope {
             instance,
-            place: Place::Event(channel, None),
+            target: Target::Event(channel, None),
         };
         let mut heard: Vec<NamePattern> = Vec::new();
         for rule in rules.iter().filter(|rule| rule.allows(Verb::Listen, scope)) {
@@ -178,30 +179,30 @@ impl<'a> Rights<'a> {
         channel: &Channel,
         event: Option<&str>,
     ) -> NameSet {
-        // The name was checked, and so was an administrator.
+        // An event that was asked for is checked already, and administrators may read all.
         if event.is_some() || self.permits(instance, &Action::Administer(Some(channel))) {
             return NameSet::All;
         }
         self.heard_events(instance, channel)
     }
 
-    /// True where the caller is of this user; none means TCP.
+    /// True if the caller runs as this user; none means TCP.
     pub fn is_of(&self, user: Option<u32>) -> bool {
         self.caller.peer().map(|peer| peer.uid) == user
     }
 
-    /// True where any rule allows the caller anything.
+    /// True if some rule grants the caller anything.
     pub fn permits_anything(&self) -> bool {
         self.any(|rule| !rule.allow.is_empty())
     }
 
-    /// True where any rule allows the caller anything on an instance, whether or not that exists.
-    /// `run` is no right on an instance that there is.
+    /// True if some rule grants the caller anything on an instance, whether or not it exists. `run`
+    /// does not count: it is no permission on an existing instance.
     pub fn permits_anything_on(&self, instance: &str) -> bool {
         self.any(|rule| rule.allow.iter().any(|verb| *verb != Verb::Run) && rule.is_on(instance))
     }
 
-    /// Refuses a caller whom no rule allows anything on an instance, whether or not that exists.
+    /// Refuses a caller to whom no rule grants anything on an instance, whether or not it exists.
     ///
     /// # Errors
     /// No rule does; the refusal names `verb`.
@@ -209,8 +210,8 @@ impl<'a> Rights<'a> {
         if self.permits_anything_on(instance) {
             return Ok(());
         }
-        let place = Place::Instance;
-        Err(self.denied(verb, RefusedPlace::of(Scope { instance, place })))
+        let target = Target::Instance;
+        Err(self.denied(verb, RefusedTarget::of(Scope { instance, target })))
     }
 
     /// Refuses a call whose caller has none of these permissions on any channel or instance.
@@ -223,13 +224,13 @@ impl<'a> Rights<'a> {
         }
         Err(match verbs {
             [verb, ..] if verbs.len() < Verb::ALL.len() => {
-                self.denied(*verb, RefusedPlace::in_words("on any channel or instance"))
+                self.denied(*verb, RefusedTarget::in_words("on any channel or instance"))
             }
             _ => Refusal::NoRights(self.caller.clone()),
         })
     }
 
-    /// Refuses a caller who may see the status of none of these instances.
+    /// Refuses a caller that may not see the status of any of these instances.
     ///
     /// # Errors
     /// It may see none.
@@ -240,10 +241,11 @@ impl<'a> Rights<'a> {
         if instances.any(|name| self.permits(name, &Action::ReadStatus)) {
             return Ok(());
         }
-        Err(self.denied(Verb::Status, RefusedPlace::in_words("of any instance")))
+        Err(self.denied(Verb::Status, RefusedTarget::in_words("of any instance")))
     }
 
-    /// Refuses a caller who can have no listener to clear; [`Action::UseListener`] decides on each.
+    /// Refuses a caller that cannot have listeners to clear; [`Action::UseListener`] decides on
+    /// each.
     ///
     /// # Errors
     /// It may neither listen nor administer anywhere.
@@ -252,17 +254,17 @@ impl<'a> Rights<'a> {
         if self.any(|rule| verbs.iter().any(|verb| rule.allow.contains(verb))) {
             return Ok(());
         }
-        let place = RefusedPlace::in_words("on any channel, nor clear a context");
-        Err(self.denied(Verb::Listen, place))
+        let target = RefusedTarget::in_words("on any channel, nor clear a context");
+        Err(self.denied(Verb::Listen, target))
     }
 
-    /// True where a permission holds on the whole scope.
+    /// True if a permission holds on the whole scope.
     #[cfg(test)]
     pub(crate) fn allows(&self, verb: Verb, scope: Scope<'_>) -> bool {
         self.require(verb, scope, &mut |_, _| {}).is_ok()
     }
 
-    /// Requires a permission on the whole scope; `granted` is told of the rule that gives it.
+    /// Requires a permission on the whole scope; `granted` is called for the rule that grants it.
     fn require<'b>(
         &self,
         verb: Verb,
@@ -285,11 +287,11 @@ impl<'a> Rights<'a> {
         rules.is_none_or(|rules| rules.iter().any(|rule| condition(rule)))
     }
 
-    fn denied(&self, verb: Verb, place: RefusedPlace) -> Refusal {
+    fn denied(&self, verb: Verb, target: RefusedTarget) -> Refusal {
         Refusal::Denied {
             caller: self.caller.clone(),
             verb,
-            place,
+            target,
         }
     }
 }

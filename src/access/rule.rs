@@ -16,9 +16,9 @@ pub struct AccessRule {
     pub group: Option<String>,
     /// The systemd unit.
     pub unit: Option<String>,
-    /// The app in the door's settings, whose pages the rule is about.
+    /// The web app to whose pages the rule applies.
     pub app: Option<String>,
-    /// The name of the bearer token in the settings, with which the rule's calls come over TCP.
+    /// The name of the bearer token to whose calls over TCP the rule applies.
     pub token: Option<String>,
     /// The permissions.
     pub allow: Vec<Verb>,
@@ -39,14 +39,14 @@ pub struct AccessRule {
 }
 
 impl AccessRule {
-    /// True for a rule about local programs and callers over TCP, and not about pages.
+    /// True for a rule about local programs and callers over TCP, false for one about pages.
     pub fn is_of_programs(&self) -> bool {
         self.app.is_none()
     }
 }
 
 impl fmt::Display for AccessRule {
-    /// The rule in a line: the keys that it sets.
+    /// The rule on one line: the keys that it sets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |texts: &[String]| {
             let quoted: Vec<String> = texts.iter().map(|text| format!("{text:?}")).collect();

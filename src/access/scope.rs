@@ -1,4 +1,4 @@
-//! Places that a permission is needed for: what the conditions of rules are compared with.
+//! Targets for which a permission is needed; the conditions of rules are compared with them.
 
 use std::fmt;
 
@@ -7,20 +7,17 @@ use expd_domain::{ApiPath, Channel, Quoted};
 /// Extent of a permission.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scope<'a> {
-    /// The instance.
     pub instance: &'a str,
-    /// The part of it that is asked about.
-    pub place: Place<'a>,
+    pub target: Target<'a>,
 }
 
-/// The part of an instance that a permission is needed for.
+/// The part of an instance for which a permission is needed.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Place<'a> {
+pub(crate) enum Target<'a> {
     /// The instance itself: a rule for certain channels or requests suffices.
     Instance,
     /// All channels: no rule for certain channels or events suffices.
     EveryChannel,
-    /// A channel.
     Channel(&'a Channel),
     /// An event on a channel; without a name a rule for certain events suffices.
     Event(&'a Channel, Option<&'a str>),
@@ -28,7 +25,7 @@ pub(crate) enum Place<'a> {
     Request(&'a str, &'a ApiPath),
 }
 
-impl<'a> Place<'a> {
+impl<'a> Target<'a> {
     /// The channel, where there is one.
     pub(crate) fn channel(&self) -> Option<&'a Channel> {
         match self {
@@ -41,22 +38,22 @@ impl<'a> Place<'a> {
 impl fmt::Display for Scope<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let instance = Quoted(self.instance);
-        match self.place {
-            Place::Instance => write!(f, "on instance {instance}"),
-            Place::EveryChannel => {
+        match self.target {
+            Target::Instance => write!(f, "on instance {instance}"),
+            Target::EveryChannel => {
                 write!(f, "on instance {instance}, without regard to channels")
             }
-            Place::Channel(channel) | Place::Event(channel, None) => {
+            Target::Channel(channel) | Target::Event(channel, None) => {
                 write!(f, "on channel {channel} of instance {instance}")
             }
-            Place::Event(channel, Some(event)) => {
+            Target::Event(channel, Some(event)) => {
                 let event = Quoted(event);
                 write!(
                     f,
                     "on channel {channel} of instance {instance}, event {event}"
                 )
             }
-            Place::Request(method, path) => {
+            Target::Request(method, path) => {
                 let (method, path) = (Quoted(method), Quoted(path.as_str()));
                 write!(f, "on instance {instance}, method {method}, path {path}")
             }

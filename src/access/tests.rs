@@ -5,12 +5,12 @@ use expd_domain::{ApiPath, Channel, ChannelId, NameSet, Secret};
 use super::*;
 
 fn caller(uid: u32, gid: u32) -> Caller {
-    // No process, so that nothing but what is given here is known.
+    // No process, so that only the given facts are known.
     Caller::local(Peer { pid: 0, uid, gid })
 }
 
-fn on<'a>(instance: &'a str, place: Place<'a>) -> Scope<'a> {
-    Scope { instance, place }
+fn on<'a>(instance: &'a str, target: Target<'a>) -> Scope<'a> {
+    Scope { instance, target }
 }
 
 fn token(name: &str) -> BearerToken {
@@ -35,7 +35,7 @@ fn may(policy: &AccessPolicy, caller: &Caller, verb: Verb, channel: &str) -> boo
     let channel = Channel::new(channel);
     policy
         .rights(caller)
-        .allows(verb, on("default", Place::Channel(&channel)))
+        .allows(verb, on("default", Target::Channel(&channel)))
 }
 
 #[test]
@@ -400,13 +400,13 @@ fn channels_and_instances_narrow_a_rule() {
     let (menu, other, who) = (Channel::new("menu"), Channel::new("other"), caller(1, 1));
     let system = menu.clone().system();
     let may = |verb, scope| policy.rights(&who).allows(verb, scope);
-    assert!(may(Verb::Listen, on("left", Place::Channel(&menu))));
-    assert!(may(Verb::Listen, on("left", Place::Channel(&system))));
-    assert!(!may(Verb::Listen, on("left", Place::Channel(&other))));
-    assert!(!may(Verb::Listen, on("right", Place::Channel(&menu))));
-    assert!(may(Verb::Status, on("left", Place::Instance)));
-    assert!(!may(Verb::Status, on("right", Place::Instance)));
-    assert!(!may(Verb::Listen, on("left", Place::EveryChannel)));
+    assert!(may(Verb::Listen, on("left", Target::Channel(&menu))));
+    assert!(may(Verb::Listen, on("left", Target::Channel(&system))));
+    assert!(!may(Verb::Listen, on("left", Target::Channel(&other))));
+    assert!(!may(Verb::Listen, on("right", Target::Channel(&menu))));
+    assert!(may(Verb::Status, on("left", Target::Instance)));
+    assert!(!may(Verb::Status, on("right", Target::Instance)));
+    assert!(!may(Verb::Listen, on("left", Target::EveryChannel)));
 }
 
 #[test]
@@ -441,7 +441,7 @@ fn the_overflow_user_is_nobody_known() {
         },
         rule(&[Verb::Status]),
     ]);
-    // Nothing tells this one from a user of another namespace.
+    // Cannot be told from a user of another namespace.
     let who = caller(65534, 65534);
     assert!(!may(&policy, &who, Verb::Listen, "menu"));
     assert!(may(&policy, &who, Verb::Status, "menu"));

@@ -1,7 +1,7 @@
 //! Bearer tokens, by which callers over TCP are known.
 //!
-//! The policy keeps digests alone: the secrets leave the memory with the settings. All tokens are
-//! compared, and each whole, so that the time of an answer tells nothing about any of them.
+//! The policy keeps only digests; the secrets are dropped with the settings. Every token is
+//! compared, and each in full, so that the response time reveals nothing about any of them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,13 +12,12 @@ use sha2::{Digest as _, Sha256};
 /// `[[daemon.tcp.tokens]]`: a token of the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BearerToken {
-    /// Its name, by which rules, status and log name its bearers.
+    /// Its name in rules, status and log.
     pub name: String,
-    /// The token itself.
     pub token: Secret,
 }
 
-/// A token that was checked. A caller has it in place of a user.
+/// A verified token. It identifies a caller in place of a user.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct KnownToken {
     pub name: Arc<str>,
@@ -31,7 +30,7 @@ impl fmt::Debug for KnownToken {
     }
 }
 
-/// The tokens that let callers in.
+/// The accepted tokens.
 #[derive(Clone, Debug, Default)]
 pub(super) struct KnownTokens(Vec<KnownToken>);
 
@@ -48,12 +47,12 @@ impl KnownTokens {
         self.0.iter()
     }
 
-    /// True where a token still lets in.
+    /// True if a token is still accepted.
     pub fn has(&self, token: &KnownToken) -> bool {
         self.0.contains(token)
     }
 
-    /// The token that a caller presents, if it is one of these.
+    /// The accepted token that a caller presents, if there is one.
     pub fn find(&self, presented: &Secret) -> Option<&KnownToken> {
         let presented = digest(presented);
         let mut found = None;

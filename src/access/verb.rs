@@ -5,7 +5,6 @@
 pub enum Verb {
     /// Receive broadcasts.
     Listen,
-    /// Broadcast.
     Broadcast,
     /// Respond to broadcasts.
     Respond,
@@ -20,7 +19,6 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// All verbs.
     pub const ALL: [Self; 7] = [
         Self::Listen,
         Self::Broadcast,
@@ -60,7 +58,7 @@ impl Verb {
         Self::ALL.into_iter().find(|verb| verb.name() == name)
     }
 
-    /// Description in words, as it follows "may not".
+    /// The description that follows "may not" in a message.
     pub(super) fn description(self) -> &'static str {
         match self {
             Self::Listen => "listen",

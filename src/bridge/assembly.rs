@@ -19,8 +19,8 @@ use crate::upstream::session::{Session, SessionError, SessionTask};
 use crate::upstream::transport::SetupError;
 use expd_wire::socket::MAX_MESSAGE;
 
-/// Bound on a message of the live socket of a transient instance, in bytes: whoever runs it chooses
-/// its network too, and what is being received is counted to nobody but the instance.
+/// Limit of a message on the live socket of a transient instance, in bytes: the user who runs it
+/// also chooses its network, and incomplete messages are charged to the instance alone.
 const MAX_TRANSIENT_MESSAGE: usize = 1 << 20;
 
 /// Parts of the daemon that all instances share.
@@ -67,7 +67,7 @@ pub struct Assembly {
     pub link: Link,
 }
 
-/// An instance cannot be started as it is set.
+/// An instance cannot be started with its settings.
 #[derive(Debug, thiserror::Error)]
 pub enum AssemblyError {
     #[error(transparent)]
@@ -91,7 +91,7 @@ impl Assembly {
             stop,
         } = parts;
         let counters = Arc::new(Counters::default());
-        // Instances of several users may have one name; the log tells them apart.
+        // Instances of different users may share a name; the log distinguishes them.
         let (user, logged_as) = match origin {
             Origin::Settings(_) => (None, name.to_owned()),
             Origin::Program(user) => (Some(user), format!("{name}@{user}")),

@@ -27,16 +27,16 @@ struct Inner {
     transient: Mutex<BTreeMap<(u32, String), Arc<Bridge>>>,
     /// Number of transient instances that were ever added.
     started: Counter,
-    /// Changes whenever one of the two does.
+    /// Notified whenever either of the two changes.
     changes: watch::Sender<()>,
 }
 
 /// An instance of that name exists already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameTaken {
-    #[error("it is configured")]
+    #[error("used by the settings")]
     Configured,
-    #[error("this user runs one already")]
+    #[error("already run by this user")]
     Run,
 }
 
@@ -104,8 +104,8 @@ impl Bridges {
         self.0.changes.subscribe()
     }
 
-    /// Replaces the configured instances. Transient ones whose name is configured now end: a call
-    /// that names it must not reach another identity than before without a word.
+    /// Replaces the configured instances. Transient ones whose name is now configured end: a call
+    /// must not silently reach another identity than before.
     pub(super) fn replace_configured(&self, configured: BTreeMap<String, Arc<Bridge>>) {
         for ((_, name), bridge) in &*self.transient() {
             if configured.contains_key(name) {
@@ -137,7 +137,7 @@ impl Bridges {
     /// Refuses the name of an instance that a user could call already.
     ///
     /// # Errors
-    /// There is one.
+    /// Such an instance exists.
     pub(super) fn check_name(&self, user: u32, name: &str) -> Result<(), NameTaken> {
         if self.configured().contains_key(name) {
             return Err(NameTaken::Configured);
@@ -157,7 +157,7 @@ impl Bridges {
         self.0.changes.send_replace(());
     }
 
-    /// The instance with this ID, where this user runs it.
+    /// The instance with this ID, if this user runs it.
     pub fn run_as(&self, user: u32, instance: InstanceId) -> Option<Arc<Bridge>> {
         let transient = self.transient();
         let mut own = transient.iter().filter(|((of, _), _)| *of == user);

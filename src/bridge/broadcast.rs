@@ -1,4 +1,4 @@
-//! Sending broadcasts: at once, or where the caller asks for it when the connection is back. A
+//! Sending broadcasts: at once or, if the caller asks for it, when the connection is back. A
 //! broadcast is never sent twice.
 
 use std::future::pending;
@@ -17,8 +17,8 @@ use crate::upstream::transport::{CallError, SendLatch};
 use expd_domain::channel::check_event_name;
 use expd_domain::{Channel, LinkState, Payload};
 
-/// First and longest pause between tries of a waiting broadcast, where the live connection is up
-/// and the API is unreachable: no event announces its return.
+/// First and longest pause between attempts of a waiting broadcast while the live connection is up
+/// but the API is unreachable: no event announces its return.
 const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
 /// Longer than any caller waits.
@@ -30,11 +30,8 @@ pub struct BroadcastRequest<'a> {
     pub user: OnBehalf<'a>,
     /// The calling program; none over TCP.
     pub peer: Option<Program>,
-    /// The channel.
     pub channel: &'a Channel,
-    /// The event's name.
     pub name: &'a str,
-    /// The payload.
     pub payload: &'a Payload,
     /// Time for which EXP collects responses.
     pub timeout: Duration,
@@ -100,7 +97,7 @@ impl Bridge {
         }
         if latch.try_cancel() {
             return Err(self
-                .too_late("the connection to EXP does not come about")
+                .too_late("the connection to EXP was not established in time")
                 .into());
         }
         Ok(sending.await?)
@@ -119,13 +116,13 @@ impl Bridge {
             stops = self.waiting.stopped() => return Err(self.stopped(stops)),
             turn = slot.turn() => turn,
             () = sleep_until(due(request)) => {
-                return Err(self.too_late("it was still behind other broadcasts").into());
+                return Err(self.too_late("earlier broadcasts of this program were still waiting").into());
             }
         };
         self.send_in_turn(request, slot, turn, allowed).await
     }
 
-    /// Tries until the request has left; from then on it is neither stopped nor repeated.
+    /// Retries until the request is sent; from then on, it is neither cancelled nor repeated.
     async fn send_in_turn(
         &self,
         request: &BroadcastRequest<'_>,
@@ -134,7 +131,7 @@ impl Bridge {
         allowed: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<Vec<Payload>, BridgeError> {
         let mut backoff = Backoff::new(RETRY_PAUSES.0, RETRY_PAUSES.1);
-        let mut trouble = "there is no connection".to_owned();
+        let mut last_error = "there is no connection".to_owned();
         loop {
             let latch = SendLatch::default();
             let sending = async {
@@ -149,7 +146,7 @@ impl Bridge {
                 biased;
                 answer = &mut sending => match answer {
                     Err(BridgeError::Call(CallError::Offline { reason, .. })) => {
-                        trouble = reason;
+                        last_error = reason;
                         None
                     }
                     answer => return answer,
@@ -160,7 +157,7 @@ impl Bridge {
                     return sending.await;
                 }
                 stops = self.waiting.stopped() => Some(self.stopped(stops)),
-                () = sleep_until(due(request)) => Some(self.too_late(&trouble).into()),
+                () = sleep_until(due(request)) => Some(self.too_late(&last_error).into()),
             };
             if let Some(error) = ends {
                 if latch.try_cancel() {
@@ -172,7 +169,7 @@ impl Bridge {
             tokio::select! {
                 biased;
                 stops = self.waiting.stopped() => return Err(self.stopped(stops)),
-                () = sleep_until(due(request)) => return Err(self.too_late(&trouble).into()),
+                () = sleep_until(due(request)) => return Err(self.too_late(&last_error).into()),
                 () = sleep(backoff.wait()) => {}
             }
         }
@@ -199,8 +196,8 @@ impl Bridge {
     /// Waits for the connection.
     async fn connection(&self) {
         let mut link = self.link.clone();
-        // An error means that the link has ended: the instance's end or the daemon's ends this
-        // wait.
+        // An error means that the link has ended: the end of the instance or of the daemon ends
+        // this wait.
         if link.wait_for(|link| offline(link).is_none()).await.is_err() {
             pending::<()>().await;
         }
@@ -215,7 +212,7 @@ impl Bridge {
         }
     }
 
-    /// The error of a call whose time is over before anything was sent.
+    /// The error of a call whose time ran out before anything was sent.
     fn too_late(&self, why: &str) -> CallError {
         match offline(&self.link.borrow()) {
             Some(CallError::Offline { reason, retry_in }) => CallError::Offline {
@@ -233,9 +230,9 @@ impl Bridge {
 /// The reason for not sending, as far as the link knows; none while it is up.
 ///
 /// The link's state decides although a broadcast goes over HTTP: on a kept connection to an
-/// unreachable network a request leaves and its fate is unknown, and a refusal is worth more than
-/// that. A link that has not failed yet, or whose credentials are refused, does not prevent a call,
-/// which finds out by itself.
+/// unreachable network, a request is sent and its fate unknown, and a refusal is better than that.
+/// A link that has not failed yet, or whose credentials are refused, does not prevent a call, which
+/// finds out by itself.
 fn offline(link: &LinkStatus) -> Option<CallError> {
     let failed = match link.state {
         LinkState::Offline => true,

@@ -1,10 +1,11 @@
 //! The configured instances: started at the daemon's start, and changed by reloads.
 //!
-//! A reload has two steps. [`ConfiguredInstances::prepare`] does all that may fail and changes
-//! nothing that anybody sees; [`ConfiguredInstances::apply`] cannot fail. An instance that stays
-//! follows its new settings behind its listeners: its session logs in anew, and its link replaces
-//! the connection by one for the new token, make before break. Only another type of credentials or
-//! another `network` replaces it, since what its listeners were promised may no longer hold.
+//! A reload has two steps. [`ConfiguredInstances::prepare`] does everything that can fail and
+//! changes nothing visible; [`ConfiguredInstances::apply`] cannot fail. An instance that stays
+//! adopts its new settings while its listeners remain: its session logs in again, and its link
+//! replaces the connection with one for the new token, make before break. Only another type of
+//! credentials or another `network` replaces the instance, because the promises to its listeners
+//! may no longer hold.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -34,8 +35,8 @@ pub struct ConfiguredInstances {
     spawner: InstanceSpawner,
     stop: CancellationToken,
     running: BTreeMap<String, Running>,
-    /// Cancelled once an instance of that name that was removed has ended; as many as names were
-    /// removed whose credentials are not stored yet.
+    /// Cancelled once a removed instance of this name has ended; one for each removed name whose
+    /// credentials are not stored yet.
     ending: BTreeMap<String, CancellationToken>,
 }
 
@@ -69,7 +70,7 @@ pub struct AppliedInstances {
     pub removed: Vec<String>,
 }
 
-/// An instance cannot be as it is configured.
+/// An instance cannot be run as configured.
 #[derive(Debug, thiserror::Error)]
 #[error("instances.{name}: {why}")]
 pub struct InstanceError {
@@ -91,7 +92,7 @@ pub enum InstanceFault {
 }
 
 impl ConfiguredInstances {
-    /// None yet. Their tasks go to `spawner`, and `stop` ends all of them.
+    /// No instances yet. Their tasks go to `spawner`, and `stop` ends all of them.
     #[must_use]
     pub fn new(
         bridges: Bridges,
@@ -111,11 +112,11 @@ impl ConfiguredInstances {
         }
     }
 
-    /// Prepares the changes that lead to `wanted`. `is_other` is true for an instance that differs
-    /// in more than its settings tell: the content of a file that they name.
+    /// Prepares the changes that lead to `wanted`. `is_other` is true for an instance with changes
+    /// beyond its settings: in the content of a file that they name.
     ///
     /// # Errors
-    /// An instance cannot be as it is configured; nothing has changed then.
+    /// An instance cannot be run as configured; nothing has changed then.
     pub async fn prepare(
         &mut self,
         wanted: &BTreeMap<String, InstanceSettings>,
@@ -187,14 +188,14 @@ impl ConfiguredInstances {
             self.running.insert(name, Running { bridge, ended });
         }
         if !(tasks.is_empty() && gone.is_empty()) {
-            // One change: no call finds half of it.
+            // One replacement, so that no call sees a part of it.
             let running = self.running.iter();
             let bridges = running.map(|(name, it)| (name.clone(), it.bridge.clone()));
             self.bridges.replace_configured(bridges.collect());
         }
         for (running, why) in gone {
             let Running { bridge, ended } = running;
-            // It fails where the daemon stops, which ends its listeners as well.
+            // Fails if the daemon stops, which ends the instance's listeners as well.
             let router = &self.shared.router;
             router.remove_instance(bridge.instance, why).await.ok();
             bridge.stop.cancel();
@@ -211,7 +212,7 @@ impl ConfiguredInstances {
         applied
     }
 
-    /// An instance that does not run yet, and that nobody finds.
+    /// Creates an instance that does not run yet and cannot be found.
     async fn new_instance(
         &self,
         name: &str,
@@ -234,7 +235,7 @@ impl ConfiguredInstances {
         };
         let assembly = Assembly::new(&self.shared, parts)?;
         let ended = CancellationToken::new();
-        // Cancelled as well where the task is never run.
+        // Also cancelled if the task is never run.
         let guard: DropGuard = ended.clone().drop_guard();
         let (bridge, task) = task_of(assembly, added, stop, guard);
         Ok(NewInstance {
@@ -244,7 +245,7 @@ impl ConfiguredInstances {
         })
     }
 
-    /// The setup that an instance is to follow.
+    /// The setup for an instance's wanted settings.
     fn setup(
         &self,
         name: &str,
@@ -257,8 +258,8 @@ impl ConfiguredInstances {
     }
 }
 
-/// True where listeners cannot stay: what they may listen to depends on the type of credentials,
-/// and without a live socket there is nothing to hear.
+/// True if listeners cannot stay: the channels that they may listen to depend on the type of
+/// credentials, and without a live socket there are no events.
 fn is_replaced(present: &InstanceSettings, wanted: &InstanceSettings) -> bool {
     present.network != wanted.network || present.credentials.kind() != wanted.credentials.kind()
 }

@@ -1,8 +1,8 @@
-//! Content on its way to a user, no faster than the user's rate of bytes.
+//! Content being transferred to a user, no faster than the user's rate of bytes.
 //!
-//! It waits where other calls of a user are refused: a download that has begun is worth more than
-//! its hurry. An eighth of the burst stays untouched, so that those other calls are not refused for
-//! the download's sake.
+//! A download waits where other calls of its user are refused: completing it matters more than its
+//! speed. An eighth of the burst is left to those other calls, so that they are not refused because
+//! of the download.
 
 use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
@@ -16,9 +16,9 @@ pub struct UserContent {
     content: Content,
     rates: UserRates,
     asker: Asker,
-    /// The user's rate is used up until then.
+    /// The user's rate is used up until this time.
     go_on_at: Option<Instant>,
-    /// True once its wait was counted among the limits that were reached.
+    /// True once its wait was counted as a reached limit.
     is_counted: bool,
     _call: Share,
 }
@@ -36,7 +36,6 @@ impl UserContent {
         }
     }
 
-    /// Facts about it.
     pub fn head(&self) -> &ContentHead {
         &self.content.head
     }

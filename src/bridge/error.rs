@@ -6,7 +6,6 @@ use crate::shares;
 use crate::upstream::transport::CallError;
 use expd_domain::{ChannelRule, Quoted};
 
-/// A call was refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BridgeError {
     /// A rule of the network is broken.
@@ -20,14 +19,9 @@ pub enum BridgeError {
     Router(#[from] RouterError),
     /// Too many calls are open.
     #[error(
-        "nothing was sent: too many calls to EXP of this instance: {full}, of {most} (daemon.limits.max_calls); wait for some to finish, or raise it"
+        "nothing was sent: too many calls to EXP of this instance: {full}, of {most} in total (daemon.limits.max_calls); wait for some to finish, or raise it"
     )]
-    TooManyCalls {
-        /// The limit.
-        most: usize,
-        /// The exhausted share.
-        full: shares::Full,
-    },
+    TooManyCalls { most: usize, full: shares::Full },
     /// The user sends more than its rate.
     #[error("nothing was sent: {0}")]
     TooFast(#[from] shares::TooFast),
@@ -36,7 +30,7 @@ pub enum BridgeError {
     QueueFull(#[from] QueueFull),
     /// A reload revoked the right while a broadcast waited for the connection.
     #[error(
-        "a reload of the access rules took the right to broadcast while this waited for the connection, and nothing was sent; have [[access]] allow it"
+        "permission to broadcast was revoked by a reload while this waited for the connection; nothing was sent; allow it in [[access]] again"
     )]
     RightTaken,
     /// The daemon stops while a broadcast waits for the connection.
@@ -49,28 +43,19 @@ pub enum BridgeError {
     InstanceEnded,
     /// A reload ends the instance while a broadcast waits for the connection.
     #[error(
-        "a reload has taken the instance out of the settings or replaced it, and nothing was sent; send it again where the instance is still there"
+        "a reload has removed or replaced the instance, and nothing was sent; send it again if the instance still exists"
     )]
     InstanceRemoved,
     /// A response lacks an ID.
-    #[error("{0} is empty; take it from the broadcast that is answered")]
+    #[error("{0} is empty; take it from the broadcast to respond to")]
     MissingId(&'static str),
     /// The instance opens no live socket.
     #[error(
-        "instance {name} has no live socket (network = false), so nothing can be heard; leave that key out of its settings, or listen on another instance", name = Quoted(.instance)
+        "instance {name} has no live socket (network = false), so it receives no events; leave that key out of its settings, or listen on another instance", name = Quoted(.instance)
     )]
-    NoSocket {
-        /// The instance.
-        instance: String,
-    },
-    /// The instance is not logged in.
+    NoSocket { instance: String },
     #[error("instance {name} has not logged in yet: {reason}", name = Quoted(.instance))]
-    NoIdentity {
-        /// The instance.
-        instance: String,
-        /// The reason.
-        reason: String,
-    },
+    NoIdentity { instance: String, reason: String },
 }
 
 impl BridgeError {

@@ -34,11 +34,10 @@ pub struct OnBehalf<'a> {
 
 /// One identity.
 pub struct Bridge {
-    /// The instance's name.
     pub name: String,
     /// The user who runs it, and alone may call it; none for a configured one.
     pub user: Option<u32>,
-    /// The instance in the router.
+    /// The instance's ID in the router.
     pub instance: InstanceId,
     /// Kind of its identity.
     pub kind: IdentityKind,
@@ -48,11 +47,9 @@ pub struct Bridge {
     pub session: Session,
     /// Its HTTP calls.
     pub api: ApiClient,
-    /// The router.
     pub router: RouterHandle,
     /// State of its link.
     pub link: watch::Receiver<LinkStatus>,
-    /// Its counters.
     pub counters: Arc<Counters>,
     /// Shares of its open calls to EXP.
     pub calls: Shares,
@@ -148,7 +145,7 @@ impl Bridge {
         Ok(UserContent::new(content, rates, user.asker, call))
     }
 
-    /// A URL that loads content by itself.
+    /// A URL that loads content without further credentials.
     ///
     /// # Errors
     /// The request is malformed, or the network gives no token for it.
@@ -173,8 +170,8 @@ impl Bridge {
                 Ok(session.authentication.identity.clone())
             }
             SessionState::LoggingIn { last_error, .. } => Err(self.no_identity(match last_error {
-                Some(error) => format!("the login is under way; before: {error}"),
-                None => "the login is under way".to_owned(),
+                Some(error) => format!("the login is in progress; the last one failed: {error}"),
+                None => "the login is in progress".to_owned(),
             })),
             SessionState::Refused { reason, .. } | SessionState::Failed { reason, .. } => {
                 Err(self.no_identity(reason))

@@ -3,7 +3,7 @@
 //!
 //! A user has at most half of the runner's places, and each instance takes [`INSTANCE_BYTES`] of
 //! the user's memory. Its task belongs to the supervisor of all instances; the place, the memory
-//! and the router's part are given back once it has ended.
+//! and its state in the router are released once the task has ended.
 
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ use crate::router::{InstanceKind, RouterError};
 use crate::shares::{Asker, Full, Holder, Limit, Memory, Share, Shares};
 use expd_domain::Quoted;
 
-/// Bytes that an instance is counted with: its tasks, TLS and HTTP connections (100 KiB), what its
-/// network sends at once (twice 1 MiB), and its logs (1 MiB).
+/// Bytes accounted for an instance: its tasks, TLS and HTTP connections (100 KiB), data in flight
+/// from its network (twice 1 MiB), and its logs (1 MiB).
 pub const INSTANCE_BYTES: usize = 4 << 20;
 
 /// Runs instances for programs. Clones share the places.
@@ -45,16 +45,16 @@ pub struct NewInstance {
 #[derive(Debug, thiserror::Error)]
 pub enum RunnerError {
     #[error(
-        "an instance named {name} exists already: {taken}; choose another name",
+        "the instance name {name} is taken: {taken}; choose another name",
         name = Quoted(.name)
     )]
     NameTaken { name: String, taken: NameTaken },
     #[error(
-        "too many instances are run: {full}, of {most} (daemon.limits.max_run_instances); end some, or raise it"
+        "too many running instances: {full}, of {most} in total (daemon.limits.max_run_instances); end some, or raise it"
     )]
     TooMany { most: usize, full: Full },
     #[error(
-        "no memory for another instance, which takes {INSTANCE_BYTES} bytes: {full}, of {most} (daemon.limits.max_call_bytes); end some calls or instances, or raise it"
+        "no memory for another instance, which takes {INSTANCE_BYTES} bytes: {full}, of {most} in total (daemon.limits.max_call_bytes); end some calls or instances, or raise it"
     )]
     NoMemory { most: usize, full: Full },
     #[error(transparent)]
@@ -65,7 +65,7 @@ pub enum RunnerError {
 
 impl From<RouterError> for RunnerError {
     fn from(_: RouterError) -> Self {
-        // An instance without channels has no other error.
+        // Adding an instance has no other error.
         Self::Stopping
     }
 }
@@ -104,7 +104,7 @@ impl InstanceRunner {
         }
     }
 
-    /// Runs an instance. Where the caller gives up meanwhile, nothing of it stays.
+    /// Runs an instance. If the caller gives up in the meantime, nothing of it remains.
     ///
     /// # Errors
     /// As [`RunnerError`] says.
@@ -138,7 +138,7 @@ impl InstanceRunner {
         self.bridges.add(user, &assembly.bridge).map_err(taken)?;
         let (bridge, task) = task_of(assembly, added, stop.clone(), held);
         spawn.send(task);
-        log::info!(instance = name, uid = user; "runs an identity of uid {user} as instance {name}");
+        log::info!(instance = name, uid = user; "instance {name} runs an identity of uid {user}");
         Ok(RunningInstance {
             bridge,
             user,
@@ -168,7 +168,6 @@ impl InstanceRunner {
 }
 
 impl RunningInstance {
-    /// The instance.
     pub fn bridge(&self) -> &Arc<Bridge> {
         &self.bridge
     }

@@ -11,25 +11,26 @@ use super::assembly::Assembly;
 use super::handle::Bridge;
 use crate::router::{AddedInstance, Ended};
 
-/// Instances whose tasks wait to be spawned; the supervisor does nothing else.
+/// Instances whose tasks wait to be spawned: few, because the supervisor does nothing else.
 const QUEUE: usize = 16;
 
 /// An instance's task.
 pub(super) type InstanceTask = BoxFuture<'static, Result<(), TaskFailure>>;
 
-/// Spawns the tasks of new instances at their supervisor, which clones share.
+/// Sends the tasks of new instances to their supervisor, which clones share.
 #[derive(Clone)]
 pub struct InstanceSpawner(mpsc::Sender<InstanceTask>);
 
 impl InstanceSpawner {
-    /// Room for one task, which is then spawned without a wait; none once the daemon stops.
+    /// Reserves room for one task, which can then be spawned without a wait; none once the daemon
+    /// stops.
     pub(super) async fn reserve(&self) -> Option<mpsc::Permit<'_, InstanceTask>> {
         self.0.reserve().await.ok()
     }
 
     /// Spawns a task; once the daemon stops, it is dropped.
     pub(super) async fn spawn(&self, task: InstanceTask) {
-        // It fails where the supervisor has ended, and all instances with it.
+        // Fails once the supervisor has ended, and all instances with it.
         self.0.send(task).await.ok();
     }
 }
@@ -39,7 +40,7 @@ impl InstanceSpawner {
 pub enum TaskFailure {
     #[error("{0}")]
     Panicked(#[from] JoinError),
-    #[error("{0} ended although nobody stopped it")]
+    #[error("{0} ended without being stopped")]
     Ended(&'static str),
 }
 
@@ -50,8 +51,8 @@ pub struct InstanceTasks {
 }
 
 impl InstanceTasks {
-    /// No tasks yet, and where to send them. `stop` stops the supervisor, which then waits for its
-    /// tasks.
+    /// An empty set of tasks, and the handle that adds to it. `stop` stops the supervisor, which
+    /// then waits for its tasks.
     #[must_use]
     pub fn new(stop: CancellationToken) -> (InstanceSpawner, Self) {
         let (sender, spawned) = mpsc::channel(QUEUE);
@@ -63,7 +64,7 @@ impl InstanceTasks {
     /// # Errors
     /// A task panicked, or ended by itself.
     pub async fn run(mut self) -> Result<(), TaskFailure> {
-        // As many as there are configured instances, and places for transient ones.
+        // Bounded by the configured instances and the places for transient ones.
         let mut tasks = JoinSet::new();
         loop {
             tokio::select! {
@@ -73,7 +74,7 @@ impl InstanceTasks {
             }
         }
         self.spawned.close();
-        // Dropped unstarted.
+        // Dropped without being started.
         while self.spawned.recv().await.is_some() {}
         while let Some(ended) = tasks.join_next().await {
             ended??;
@@ -83,8 +84,7 @@ impl InstanceTasks {
 }
 
 /// The task of an instance: runs session and link until `stop`, and then removes it from the
-/// router.
-/// `held` is given back once all of it has ended.
+/// router. `held` is released once everything has ended.
 pub(super) fn task_of<T: Send + 'static>(
     assembly: Assembly,
     added: AddedInstance,
@@ -98,7 +98,8 @@ pub(super) fn task_of<T: Send + 'static>(
     } = assembly;
     let router = bridge.router.clone();
     let task = Box::pin(async move {
-        // All of it, not its ID alone: the router removes an instance whose owner was dropped.
+        // Captured as a whole, not by its ID: the router removes an instance whose owner was
+        // dropped.
         let added = added;
         let session = async {
             session.run(stop.clone()).await;
@@ -110,7 +111,7 @@ pub(super) fn task_of<T: Send + 'static>(
         };
         let removal = async {
             stop.cancelled().await;
-            // It fails where the router has stopped, and all instances with it.
+            // Fails if the router has stopped, and all instances with it.
             router.remove_instance(added.id, Ended::Instance).await.ok();
             Ok(())
         };

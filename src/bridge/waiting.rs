@@ -21,9 +21,9 @@ const OVERHEAD: usize = 4096;
 #[derive(Clone, Debug)]
 pub struct OfflineQueue {
     room: Arc<Room>,
-    /// Stops the daemon.
+    /// Cancelled when the daemon stops.
     stop: CancellationToken,
-    /// Ends the instance.
+    /// Cancelled when the instance ends.
     ended: CancellationToken,
 }
 
@@ -48,7 +48,7 @@ struct Queue {
 /// The queue, or a user's share of it, is full.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "nothing was sent: too many {what} wait for the connection: {whose}, of {most} ({setting}); wait for some to finish, or raise the limit"
+    "nothing was sent: too many {what} wait for the connection: {whose}, of {most} in total ({setting}); wait for some to finish, or raise the limit"
 )]
 pub struct QueueFull {
     what: &'static str,
@@ -213,15 +213,13 @@ mod tests {
         let second = enter(1, 2).unwrap();
         let said = enter(1, 3).unwrap_err().to_string();
         assert!(
-            said.contains("too many broadcasts")
-                && said.contains("2 are held already for uid 60001"),
+            said.contains("too many broadcasts") && said.contains("are in use by uid 60001"),
             "{said}"
         );
         let _others = [enter(2, 4).unwrap(), enter(2, 5).unwrap()];
         let said = enter(3, 6).unwrap_err().to_string();
         assert!(
-            said.contains("nothing was sent: too many broadcasts")
-                && said.contains("for all users"),
+            said.contains("nothing was sent: too many broadcasts") && said.contains("by all users"),
             "{said}"
         );
         drop(second);

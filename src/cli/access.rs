@@ -9,7 +9,7 @@ use super::output::{DIM, Output, printable, styled};
 use crate::access::{Verb, accounts};
 use expd_client::{Explain as Question, Explanation, Subject};
 
-/// Ask about the daemon's access rules
+/// Query the daemon's access rules
 #[derive(Debug, Args)]
 pub(super) struct Access {
     #[command(subcommand)]
@@ -21,11 +21,12 @@ enum AccessCommand {
     Explain(Explain),
 }
 
-/// Tell whether a program may do something, and which access rule decides
+/// Show whether a program may do something, and which access rule decides
 ///
-/// Asks the running daemon, whose rules are those of its last reload, and does nothing of it.
-/// Without --pid, --uid, --user, --token or --app it is about this user's own program. About others
-/// it needs the permission `admin` on the instance, and names the rules for others as well.
+/// Asks the running daemon, which has the rules of its last reload; nothing is executed. Without
+/// --pid, --uid, --user, --token or --app, the question is about this user's own programs. A
+/// question about others requires the permission `admin` on the instance; its answer also names the
+/// rules for others.
 ///
 /// Exit status: 0 allowed, 5 refused.
 #[derive(Debug, Args)]
@@ -38,36 +39,36 @@ Examples:
   expd access explain request --path /api/devices --method PATCH --user kiosk
   expd access explain status --uid 1000 --json | jq -r '.rules[].rule'")]
 struct Explain {
-    /// The permission, as access rules name it
+    /// Permission, as named in access rules
     #[arg(value_parser = Verb::NAMES)]
     verb: String,
-    /// The channel; needed for listen and broadcast
+    /// Channel; required for listen and broadcast
     #[arg(short, long, value_name = "NAME", allow_hyphen_values = true)]
     channel: Option<String>,
     #[command(flatten)]
     flags: ChannelFlags,
-    /// The event's name, for listen and broadcast; any where not given
+    /// Event name, for listen and broadcast [default: any]
     #[arg(short, long, value_name = "NAME", allow_hyphen_values = true)]
     event: Option<String>,
-    /// The method of an API request
+    /// Method of an API request
     #[arg(long, value_name = "METHOD", default_value = "GET")]
     method: String,
-    /// The path of an API request; needed for request
+    /// Path of an API request; required for request
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
-    /// The program with this process ID, with its user, groups and unit
+    /// The program with the process ID PID, with its user, groups and unit
     #[arg(long, value_name = "PID", group = "subject")]
     pid: Option<u32>,
-    /// A program of the user with this ID, in its groups and in no unit
+    /// Programs of the user UID, with its groups and without a unit
     #[arg(long, value_name = "UID", group = "subject")]
     uid: Option<u32>,
-    /// The same, by the user's name
+    /// As --uid, by user name
     #[arg(long, value_name = "NAME", group = "subject")]
     user: Option<String>,
-    /// Whoever calls over TCP with the token of this name
+    /// Callers over TCP with the token NAME
     #[arg(long, value_name = "NAME", group = "subject")]
     token: Option<String>,
-    /// The pages of the app of this name
+    /// Web pages of the app NAME
     #[arg(long, value_name = "NAME", group = "subject")]
     app: Option<String>,
     /// Print JSON
@@ -103,14 +104,14 @@ impl Explain {
     }
 
     fn question(&self) -> Result<Question, Failure> {
-        let lacking = |option: &str| Failure::Usage(format!("{} needs {option}", self.verb));
+        let lacking = |option: &str| Failure::Usage(format!("{} requires {option}", self.verb));
         match Verb::from_name(&self.verb) {
             Some(Verb::Listen | Verb::Broadcast) if self.channel.is_none() => {
                 return Err(lacking("--channel"));
             }
             Some(Verb::Request) if self.path.is_none() => return Err(lacking("--path")),
             Some(Verb::Run) if self.instance.name.is_empty() => {
-                return Err(lacking("--instance, the name under which it would be run"));
+                return Err(lacking("--instance, the name to run it under"));
             }
             _ => {}
         }
@@ -156,7 +157,7 @@ fn text(answer: &Explanation) -> String {
         printable(&answer.reason),
         styled(DIM, format_args!("caller: {}", printable(&answer.caller)))
     );
-    // Those for the caller are in the reason.
+    // The reason already names the rules for the caller.
     for rule in answer.missed.iter().filter(|rule| !rule.for_caller) {
         let conditions = rule.conditions.join(", ");
         let line = format!("for others: {} ({}): {conditions}", rule.rule, rule.text);

@@ -1,10 +1,10 @@
-//! Durations and ages for people, in one style: the two largest units, as in `1h 30m`.
+//! Durations and ages for people: the two largest units, as in `1h 30m`.
 
 use std::time::{Duration, SystemTime};
 
 use expd_client::Time;
 
-/// The duration in its two largest units.
+/// Formats a duration in its two largest units.
 pub(super) fn rough(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
@@ -16,7 +16,7 @@ pub(super) fn rough(duration: Duration) -> String {
     }
 }
 
-/// Time since `time`; 0s where the clocks disagree.
+/// Time since `time`; 0s if it is in the future.
 pub(super) fn since(time: Time, now: SystemTime) -> String {
     rough(now.duration_since(time.0).unwrap_or_default())
 }

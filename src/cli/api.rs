@@ -10,10 +10,10 @@ use super::flags::InstanceFlag;
 use super::output::{Output, Progress};
 use super::payload;
 
-/// Ask EXP's HTTP API: devices, things, experiences, locations, feeds, data, content
+/// Send a request to EXP's HTTP API: devices, things, experiences, locations, feeds, data, content
 ///
-/// Prints the JSON of the answer, or its bytes where it is something else. Where EXP answers with a
-/// status of 400 or above, the exit status is 1.
+/// Prints the answer's JSON, or its bytes if it is not JSON. The exit status is 1 if EXP answers
+/// with a status of 400 or above.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -23,23 +23,28 @@ Examples:
 pub(super) struct Api {
     /// GET, POST, PATCH, PUT or DELETE
     method: String,
-    /// The path, which begins with /api/
+    /// Path, beginning with /api/
     path: String,
-    /// The request's body: JSON, @FILE, or - for standard input
+    /// Request body: JSON, @FILE, or - for standard input
     #[arg(value_name = "JSON", allow_negative_numbers = true)]
     body: Option<String>,
-    /// A query parameter; may be given several times
+    /// Query parameter; may be repeated
     #[arg(short, long = "query", value_name = "KEY=VALUE", value_parser = parameter)]
     query: Vec<(String, String)>,
     #[command(flatten)]
     instance: InstanceFlag,
 }
 
-fn parameter(text: &str) -> Result<(String, String), &'static str> {
+/// Error of parsing a query parameter.
+#[derive(Debug, thiserror::Error)]
+#[error("a query parameter is KEY=VALUE")]
+struct NotAParameter;
+
+fn parameter(text: &str) -> Result<(String, String), NotAParameter> {
     text.split_once('=')
         .filter(|(key, _)| !key.is_empty())
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .ok_or("a query parameter is KEY=VALUE")
+        .ok_or(NotAParameter)
 }
 
 impl Api {
@@ -80,7 +85,7 @@ impl Api {
         for (key, value) in &self.query {
             if query.insert(key.clone(), value.clone()).is_some() {
                 return Err(Failure::Usage(format!(
-                    "the query parameter {key:?} is given twice; where EXP takes several, put \
+                    "the query parameter {key:?} is given twice; if EXP takes several, put \
                      them into the path: {}?{key}=…&{key}=…",
                     self.path
                 )));

@@ -15,14 +15,14 @@ use super::wait_argument;
 use expd_client::{Client, ClientError, Fate};
 use expd_domain::{Channel, Payload};
 
-/// Send an event to everyone who listens on a channel, and print the responses
+/// Send an event to all listeners of a channel, and print the responses
 ///
-/// Prints each response as one line of JSON, in the order of arrival; no response is no error. A
+/// Prints each response as one line of JSON, in order of arrival; no response is not an error. A
 /// broadcast takes about as long as the timeout.
 ///
-/// Exit status: 0 sent, 5 refused (it was not sent), 6 unknown (it may have been sent), 3 where no
-/// daemon answers. Of several broadcasts, the first that fails ends the command, which says how
-/// many were sent before.
+/// Exit status: 0 sent, 3 no daemon answers, 5 refused (it was not sent), 6 unknown (it may have
+/// been sent). The first failure of several broadcasts ends the command, which reports how many
+/// were sent before.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -34,17 +34,18 @@ Examples:
   expd broadcast menu tick --count 10 --interval 1s
   expd broadcast menu hi --wait 5m                   wait for the daemon and its connection")]
 pub(super) struct Broadcast {
-    /// The channel's name
+    /// Channel name
     channel: String,
-    /// The event's name
+    /// Event name
     name: String,
-    /// The payload: JSON, @FILE, or - for standard input [default: null]
+    /// Payload: JSON, @FILE, or - for standard input [default: null]
     #[arg(value_name = "JSON", allow_negative_numbers = true)]
     payload: Option<String>,
-    /// Take the payload as text, and send it as a JSON string
+    /// Treat the payload as text, and send it as a JSON string
     #[arg(long)]
     text: bool,
-    /// Send a broadcast for each line of standard input: its payload (newline-delimited JSON)
+    /// Send one broadcast per line of standard input, with the line as payload (newline-delimited
+    /// JSON)
     #[arg(short, long, conflicts_with = "payload")]
     lines: bool,
     /// Send the broadcast N times
@@ -55,7 +56,7 @@ pub(super) struct Broadcast {
         value_parser = clap::value_parser!(u64).range(1..)
     )]
     count: Option<u64>,
-    /// Begin a broadcast no sooner than DURATION after the one before
+    /// Minimum time between broadcasts
     #[arg(long, value_name = "DURATION", value_parser = call_duration)]
     interval: Option<Duration>,
     #[command(flatten)]
@@ -63,7 +64,7 @@ pub(super) struct Broadcast {
     /// Time to collect responses, at most 1h; 0s collects none [default: 100ms]
     #[arg(long, value_name = "DURATION", value_parser = call_duration)]
     timeout: Option<Duration>,
-    /// While there is no daemon or no connection, wait for it up to 60s or DURATION, then send once
+    /// Wait up to 60s or DURATION for the daemon and its connection, then send once
     ///
     /// Without this option, a broadcast is refused at once while the daemon is not connected. At
     /// most 1h.
@@ -82,7 +83,7 @@ pub(super) struct Broadcast {
 }
 
 impl Broadcast {
-    /// A broadcast of this name.
+    /// A broadcast of this name, with the default options.
     pub(super) fn named(
         channel: String,
         name: &str,
@@ -111,7 +112,7 @@ impl Broadcast {
         } else {
             Meaning::Json
         };
-        // A payload that is none is found before a daemon is asked for.
+        // An invalid payload fails before the daemon is contacted.
         let payload = if self.lines {
             None
         } else {
@@ -150,7 +151,7 @@ impl Broadcast {
         Ok(())
     }
 
-    /// Connects to the daemon, and waits for it where the broadcast may wait.
+    /// Connects to the daemon; with a deadline, waits for it.
     async fn connect(
         &self,
         socket: &DaemonSocket,
@@ -173,7 +174,7 @@ impl Broadcast {
     }
 }
 
-/// Sends broadcasts one after the other.
+/// Sends broadcasts one after another.
 struct Sender<'b> {
     client: Client,
     channel: Channel,
@@ -181,7 +182,7 @@ struct Sender<'b> {
     pace: Option<tokio::time::Interval>,
     sent: u64,
     responses: usize,
-    /// End of the wait for the daemon, of which the first broadcast has the rest.
+    /// Deadline of the wait. The first broadcast waits for what connecting has left of it.
     deadline: Option<Instant>,
     options: &'b Broadcast,
 }
@@ -204,10 +205,11 @@ impl Sender<'_> {
                 }
                 self.responses += responses.len();
             }
-            // It was sent, which is what the exit status says.
+            // The broadcast was sent, which is what the exit status reports.
             Err(error) if error.fate() == Fate::Sent => {
-                let words = printable(&error.to_string()).into_owned();
-                output::note(format_args!("{} {words}", styled(WARN, "sent, but:")));
+                let error = error.to_string();
+                let what = styled(WARN, "sent, but:");
+                output::note(format_args!("{what} {}", printable(&error)));
             }
             Err(error) => return Err(self.stopped(Failure::Sending(error), place)),
         }
@@ -238,7 +240,7 @@ impl Sender<'_> {
             .await
     }
 
-    /// The failure of one of several broadcasts: which one, and how many were sent before.
+    /// Adds to a failure which of several broadcasts it was, and how many were sent before it.
     fn stopped(&self, failure: Failure, place: Option<&str>) -> Failure {
         match place {
             None => failure,

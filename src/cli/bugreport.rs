@@ -1,5 +1,6 @@
-//! `expd bugreport`: packs what a vendor needs to find a fault, without secrets.
+//! `expd bugreport`: packs diagnostics for the vendor, without secrets.
 
+use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -23,31 +24,32 @@ use crate::config::{self, Credentials, Settings, Source, StateEnvironment};
 use crate::upstream::credentials::PairedStore;
 use expd_client::Status;
 
-/// Lines of the journal that are packed.
+/// Number of journal lines in a report.
 const JOURNAL_LINES: &str = "5000";
 
-/// Largest settings file, and largest file of a secret, that is read.
+/// Limit of a settings file or a secret file, in bytes.
 const LARGEST: u64 = 1 << 20;
 
-/// Pack what is needed to find a fault: versions, settings, status, journal, metrics, units, doctor
+/// Collect diagnostics: versions, settings, status, journal, metrics, units, doctor
 ///
-/// Writes one file NAME.tar.gz, or a folder where OUTPUT ends with a slash. Secrets are taken out:
-/// those of the settings and of paired devices wherever they stand, and whatever has the form or
-/// the name of one. Look through it before it is sent. Run it as root, so that it sees the journal.
+/// Writes an archive NAME.tar.gz, or a folder if OUTPUT ends with a slash. Secrets are removed:
+/// those of the settings and of paired devices wherever they occur, and everything that has the
+/// form or the name of a secret. Review the report before you send it. Run this as root, to include
+/// the journal.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   expd bugreport
-  expd bugreport /tmp/report/                        a folder, to look through")]
+  expd bugreport /tmp/report/                        a folder, for review")]
 pub(super) struct BugReport {
-    /// The file, or a folder, which must not exist [default: expd-report-TIME.tar.gz]
+    /// Output file, or folder; must not exist [default: expd-report-TIME.tar.gz]
     output: Option<PathBuf>,
-    /// The settings file [default: /etc/expd/expd.toml where it exists]
+    /// Settings file [default: /etc/expd/expd.toml if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
-/// The files of a report: a name and a text each.
+/// Files of a report: name and content.
 type Files = Vec<(&'static str, String)>;
 
 impl BugReport {
@@ -72,7 +74,7 @@ impl BugReport {
             let output = output.display();
             Failure::Failed(format!("cannot write the report to {output}: {error}"))
         })?;
-        output::note("secrets were taken out; look through it before it is sent");
+        output::note("secrets were removed; review the report before you send it");
         let shown = output.display().to_string();
         Output::new().text(&printable(&shown)).await
     }
@@ -89,11 +91,12 @@ impl BugReport {
                 without_secrets(&mut table);
                 toml::to_string(&table).unwrap_or_default()
             }
-            // A text that is no TOML may hold a secret anywhere.
+            // Invalid TOML may contain a secret anywhere.
             Some(Err(error)) => format!("# left out: {error}\n"),
-            None => "# there is no file\n".to_owned(),
+            None => "# no settings file\n".to_owned(),
         };
-        // Also where the settings have a mistake, so that nothing tells what each is for.
+        // Every credential with the name of a secret: invalid settings do not tell which ones are
+        // used.
         let credentials = source.credentials.as_deref().map(std::fs::read_dir);
         for entry in credentials.into_iter().flatten().flatten().flatten() {
             if entry.file_name().to_str().is_some_and(is_secret) {
@@ -155,13 +158,19 @@ impl BugReport {
     }
 }
 
-/// The settings file as TOML.
-fn settings_of(file: &Path) -> Result<toml::Table, String> {
-    let text = read(file).map_err(|error| error.to_string());
-    text.and_then(|text| {
-        // The message of the parser quotes the text.
-        text.parse().map_err(|_| "it is no TOML".to_owned())
-    })
+/// Reason why the settings file is left out of a report.
+#[derive(Debug, thiserror::Error)]
+enum LeftOut {
+    #[error(transparent)]
+    Unreadable(#[from] io::Error),
+    /// The parser's own message would quote the text.
+    #[error("not valid TOML")]
+    NotToml,
+}
+
+/// Reads the settings file as TOML.
+fn settings_of(file: &Path) -> Result<toml::Table, LeftOut> {
+    read(file)?.parse().map_err(|_| LeftOut::NotToml)
 }
 
 fn read(file: &Path) -> io::Result<String> {
@@ -170,7 +179,7 @@ fn read(file: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Adds the secrets that a document names files of.
+/// Adds the secrets in the files that a document names.
 fn add_secret_files(redactor: &mut Redactor, table: &toml::Table) {
     for (name, value) in table {
         match value {
@@ -228,7 +237,7 @@ fn add_secrets(redactor: &mut Redactor, settings: &Settings) {
     }
 }
 
-/// Adds the pairing codes: with one, anybody may take the device.
+/// Adds the pairing codes: anybody who has one can claim the device.
 fn add_pairing_codes(redactor: &mut Redactor, status: &Status) {
     for it in &status.instances {
         let code = it
@@ -255,13 +264,9 @@ async fn system() -> String {
         "/proc/uptime",
         "/proc/loadavg",
     ] {
-        section(
-            &mut text,
-            file,
-            read(Path::new(file)).map_err(|error| error.to_string()),
-        );
+        section(&mut text, file, read(Path::new(file)));
     }
-    let meminfo = read(Path::new("/proc/meminfo")).map_err(|error| error.to_string());
+    let meminfo = read(Path::new("/proc/meminfo"));
     let first = |text: String| text.lines().take(5).collect::<Vec<_>>().join("\n");
     section(&mut text, "/proc/meminfo", meminfo.map(first));
     for (program, arguments) in [
@@ -303,7 +308,7 @@ async fn journal() -> String {
     let arguments = [&units[..], &form[..]].concat();
     command("journalctl", &arguments)
         .await
-        .unwrap_or_else(|error| error)
+        .unwrap_or_else(|error| error.to_string())
 }
 
 async fn metrics_of(address: Option<std::net::SocketAddr>) -> String {
@@ -325,8 +330,8 @@ async fn metrics_of(address: Option<std::net::SocketAddr>) -> String {
         .unwrap_or_else(|error: reqwest::Error| error.to_string())
 }
 
-fn section(text: &mut String, name: &str, content: Result<String, String>) {
-    let content = content.unwrap_or_else(|error| error);
+fn section(text: &mut String, name: &str, content: Result<String, impl Display>) {
+    let content = content.unwrap_or_else(|error| error.to_string());
     text.extend(["\n== ", name, "\n", content.trim_end(), "\n"]);
 }
 
@@ -352,7 +357,7 @@ fn write_archive(path: &Path, files: &Files, seconds: u64) -> io::Result<()> {
     archive.into_inner()?.finish()?.sync_all()
 }
 
-/// A file that nobody else may read, and that was not there before.
+/// Creates a file that only this user can read. Fails if it exists.
 fn new_file(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .write(true)

@@ -1,4 +1,4 @@
-//! Calls of EXP's API by the commands for its resources.
+//! EXP API calls of the resource commands.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ use expd_client::Client;
 use expd_domain::Payload;
 use expd_domain::message::ErrorBody;
 
-/// Characters of a segment of a path that need no encoding (RFC 3986, section 2.3).
+/// Characters of a path segment that need no encoding (RFC 3986, section 2.3).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// A text as one segment of a path.
+/// Encodes a text as one path segment.
 pub(super) fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
 }
@@ -31,7 +31,7 @@ pub(super) struct Calls {
     instance: String,
 }
 
-/// A found collection, of which each document keeps its text.
+/// Result of a search. Each document keeps its exact text.
 #[derive(Deserialize)]
 pub(super) struct Found {
     pub(super) total: Option<u64>,
@@ -49,8 +49,8 @@ impl Calls {
         })
     }
 
-    /// Sends a request; a status of 400 or above is a failure, told in EXP's words. An answer
-    /// without a document is `null`.
+    /// Sends a request. An answer with a status of 300 or above, or one that is not JSON, is a
+    /// failure with EXP's message. An answer without a document is `null`.
     pub(super) async fn send(
         &self,
         method: &str,
@@ -85,7 +85,7 @@ impl Calls {
         self.send("GET", path, BTreeMap::new(), None).await
     }
 
-    /// Finds in a collection.
+    /// Searches a collection.
     pub(super) async fn find(
         &self,
         path: &str,
@@ -94,7 +94,7 @@ impl Calls {
         let answer = self.send("GET", path, query, None).await?;
         serde_json::from_str(answer.as_str()).map_err(|error| {
             Failure::Failed(format!(
-                "EXP's answer to GET {path} is no collection: {error}"
+                "EXP's answer to GET {path} is not a collection: {error}"
             ))
         })
     }

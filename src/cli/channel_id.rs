@@ -18,9 +18,9 @@ Examples:
   expd channel-id demo menu
   expd channel-id demo menu | base64 -d              [\"demo\",\"menu\",0,0]")]
 pub(super) struct ChannelId {
-    /// The organization of the channel
+    /// Organization of the channel
     organization: String,
-    /// The channel's name
+    /// Channel name
     name: String,
     #[command(flatten)]
     flags: ChannelFlags,
@@ -32,7 +32,7 @@ pub(super) struct ChannelId {
 impl ChannelId {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let channel = self.flags.channel(&self.name);
-        // Checks the name alone: a user may listen on every channel.
+        // Checks only the name: a user may listen on every channel.
         channel
             .may_listen(IdentityKind::User)
             .map_err(|rule| Failure::Usage(rule.to_string()))?;

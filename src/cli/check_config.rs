@@ -1,4 +1,4 @@
-//! `expd check-config`: finds mistakes in the settings before a daemon does.
+//! `expd check-config`: finds mistakes in the settings before the daemon does.
 
 use std::path::PathBuf;
 
@@ -13,10 +13,10 @@ use crate::config::{self, Loaded};
 /// Check the settings, and report every mistake at once
 ///
 /// Reads the settings as `expd serve` does: the file, the environment (`EXPD__SECTION__KEY`) and
-/// systemd's credentials. Each mistake comes with its line and the remedy. Starts nothing.
+/// systemd's credentials. Reports each mistake with its line and the remedy. Starts nothing.
 ///
-/// With --unit it sees what the service will see: the unit's environment and credentials in place
-/// of this shell's, and its user, for whom a file that only root can read is a mistake. Run that as
+/// With --unit, checks what the service will see: the unit's environment and credentials instead of
+/// this shell's, and its user, for whom a file that only root can read is a mistake. Run that as
 /// root.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -25,10 +25,10 @@ Examples:
   expd check-config --unit expd                      as the service will see it
   expd check-config --config ./expd.toml")]
 pub(super) struct CheckConfig {
-    /// The settings file [default: /etc/expd/expd.toml where it exists]
+    /// Settings file [default: /etc/expd/expd.toml if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Check for this systemd unit: its name, or the path of its file
+    /// Check as this systemd unit: its name, or the path of its file
     #[arg(long, value_name = "UNIT")]
     unit: Option<String>,
 }
@@ -57,12 +57,12 @@ impl CheckConfig {
             .map(String::as_str)
             .collect();
         let instances = if instances.is_empty() {
-            "no instance: good for `expd hub` and `expd serve --embedded`".to_owned()
+            "no instance: enough for `expd hub` and `expd serve --embedded`".to_owned()
         } else {
             format!("instances: {}", instances.join(", "))
         };
         let access = match loaded.settings.access.len() {
-            0 => "access: whoever may open the socket may do everything".to_owned(),
+            0 => "access: everyone who may open the socket may do everything".to_owned(),
             1 => "access: 1 rule".to_owned(),
             rules => format!("access: {rules} rules"),
         };
@@ -76,12 +76,12 @@ impl CheckConfig {
     }
 }
 
-/// Reads the settings as a unit's service will; reports every mistake.
+/// Reads the settings as the unit's service will, and reports every mistake.
 fn load_for(unit: &str, file: Option<PathBuf>) -> Result<Loaded, Failure> {
     let mut view = UnitView::read(unit)?;
     let folder = CredentialFolder::new().map_err(no_folder)?;
     let source = view.source(folder.path(), file).map_err(no_folder)?;
-    let faults = view.faults(&source);
+    let faults = view.take_faults(&source);
     let loaded = settings::load_from(&source);
     for fault in &faults {
         output::error(fault);

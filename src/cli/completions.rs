@@ -6,7 +6,7 @@ use clap_complete::Shell;
 use super::failure::Failure;
 use super::output::Output;
 
-/// Print a script that completes expd's commands and options in a shell
+/// Print a shell completion script
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -14,7 +14,6 @@ Examples:
   expd completions bash > /etc/bash_completion.d/expd
   expd completions fish > ~/.config/fish/completions/expd.fish")]
 pub(super) struct Completions {
-    /// The shell
     shell: Shell,
 }
 

@@ -11,7 +11,7 @@ use super::output::{Output, Progress};
 use super::resources::{self, Collection, Create, Delete, Edit, List, Watch};
 use expd_domain::{ApiPath, quoted::Quoted};
 
-/// Get content, its bytes or a URL that loads it; list, change, delete and watch it
+/// Get content, its bytes or a URL that loads it; list, create, change, delete and watch it
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -38,14 +38,14 @@ enum Command {
 /// Write the bytes of content to standard output, or print its document
 #[derive(Debug, Args)]
 struct Get {
-    /// The content's `path`, as in /menus/lunch.png, for its bytes (or the path of any API request,
-    /// which begins with /api/); its uuid for its document as JSON
+    /// Content `path`, as in /menus/lunch.png, for its bytes (or the path of any API request,
+    /// beginning with /api/); uuid for its document as JSON
     #[arg(value_name = "PATH|UUID")]
     path: String,
-    /// The name of a variant
+    /// Variant name
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
-    /// Begin at byte N, to go on after an interruption
+    /// Start at byte N, to continue after an interruption
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     offset: u64,
     #[command(flatten)]
@@ -54,12 +54,12 @@ struct Get {
 
 /// Print a URL that loads content by itself
 ///
-/// It carries the network's restricted token: whoever has the URL may read content.
+/// The URL contains the network's restricted token: anyone who has the URL can read content.
 #[derive(Debug, Args)]
 struct Url {
-    /// The content's `path`, as in /menus/lunch.png
+    /// Content `path`, as in /menus/lunch.png
     path: String,
-    /// The name of a variant
+    /// Variant name
     #[arg(
         long,
         value_name = "NAME",
@@ -90,13 +90,13 @@ impl Get {
         if !self.path.starts_with('/') {
             if self.variant.is_some() || self.offset > 0 {
                 return Err(Failure::Usage(
-                    "--variant and --offset are for the bytes of content; name its path, which begins with a /"
+                    "--variant and --offset apply to the bytes of content; give its path, which begins with a /"
                         .to_owned(),
                 ));
             }
             if self.path.contains(['/', '.']) {
                 return Err(Failure::Usage(format!(
-                    "{} is no uuid, and a path begins with a /",
+                    "{} is not a uuid, and a path begins with a /",
                     Quoted(&self.path)
                 )));
             }
@@ -129,7 +129,7 @@ impl Get {
                 Err(error) => {
                     output.flush().await?;
                     return Err(Failure::Failed(format!(
-                        "{error}; {reached} bytes have been written, and --offset {reached} goes on after them"
+                        "{error}; {reached} bytes were written; continue with --offset {reached}"
                     )));
                 }
             }

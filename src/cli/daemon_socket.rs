@@ -1,4 +1,4 @@
-//! The daemon's socket, as the command line and the environment name it.
+//! The daemon's socket, from the command line or the environment.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,21 +11,21 @@ use crate::config::{Source, named_socket};
 use expd_client::socket_path::SYSTEM_SOCKET;
 use expd_client::{Client, ClientError, SocketEnvironment, SocketPath};
 
-/// Pauses between two tries to reach a daemon that is not there yet.
+/// Pauses between attempts to connect to a daemon that is not running yet.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// The socket that a command asks the daemon on, and how much it tells of that.
+/// Socket of a command's daemon, and the verbosity of connecting to it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DaemonSocket {
-    /// `--socket`; the default path where not given.
+    /// `--socket`; none means the default path.
     pub(super) path: Option<PathBuf>,
-    /// True to name the socket on standard error.
+    /// True to report the connection on standard error.
     pub(super) verbose: bool,
 }
 
 impl DaemonSocket {
-    /// The path that is meant.
+    /// The path of `--socket`, else the default one.
     pub(super) fn path(&self) -> PathBuf {
         match &self.path {
             Some(path) => path.clone(),
@@ -33,7 +33,7 @@ impl DaemonSocket {
         }
     }
 
-    /// The socket of the settings, where nothing else names one.
+    /// Takes the socket from the settings unless the command line or the environment names one.
     pub(super) fn or_configured(mut self, file: Option<PathBuf>) -> Self {
         if self.path.is_none() && SocketEnvironment::from_process().expd_socket.is_none() {
             self.path = named_socket(&Source::from_process(file));
@@ -55,11 +55,11 @@ impl DaemonSocket {
         Ok(client)
     }
 
-    /// Connects to the daemon, and waits for one that is not there yet. Calls `absent` at each try
-    /// that finds none.
+    /// Connects to the daemon, and waits while there is none. Calls `absent` at each failed
+    /// attempt.
     ///
     /// # Errors
-    /// Errors that waiting does not mend: this user may not open the socket.
+    /// Errors that waiting does not resolve: this user may not open the socket.
     pub(super) async fn wait(&self, mut absent: impl FnMut(Failure)) -> Result<Client, Failure> {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -81,8 +81,8 @@ impl DaemonSocket {
         }
     }
 
-    /// Adds to the error of a connection where its path is from, and which other socket may have
-    /// been meant.
+    /// Adds the source of the path to a connection error, and another socket that may be the right
+    /// one.
     fn unreachable(&self, error: ClientError) -> Failure {
         let ClientError::NotReachable { path, .. } = &error else {
             return error.into();
@@ -104,7 +104,7 @@ impl DaemonSocket {
     }
 }
 
-/// The socket of the settings, where it is another one.
+/// The socket of the settings, if it is another one.
 fn configured(path: &Path) -> Option<PathBuf> {
     let socket = named_socket(&Source::from_process(None));
     socket.filter(|socket| socket != path)

@@ -15,7 +15,7 @@ use super::payload;
 use super::resources::Find;
 use expd_domain::Payload;
 
-/// The fields that a table shows.
+/// Columns of the table.
 const COLUMNS: &[&str] = &["group", "key", "value"];
 
 #[derive(Debug, Args)]
@@ -32,20 +32,20 @@ pub(super) struct Data {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List what there is: a table, or with --json one document a line
+    /// List items: a table, or with --json one document per line
     List(List),
     /// Print an item as JSON
     Get(Item),
-    /// Set the value of an item, and print it; one that is there is replaced
+    /// Create an item or replace its value, and print it
     Create(Create),
     /// Change the value of an item in place, and print it
     ///
-    /// JSON names the changes (RFC 7396: objects are merged, null removes); the rest stays.
-    /// Without JSON, the value is opened in $VISUAL or $EDITOR.
+    /// JSON is a merge patch (RFC 7396: objects are merged, null removes); the rest stays. Without
+    /// JSON, opens the value in $VISUAL or $EDITOR.
     Edit(Edit),
     /// Delete an item
     Delete(Item),
-    /// Print an item at each change of it (its `update`s), as JSON; null when it is deleted
+    /// Print an item at each change (its `update`s), as JSON; null after its deletion
     Watch(Watch),
 }
 
@@ -59,9 +59,9 @@ struct List {
 
 #[derive(Debug, Args)]
 struct Item {
-    /// The item's key
+    /// Item key
     key: String,
-    /// The item's group
+    /// Item group
     #[arg(long, default_value = "default")]
     group: String,
     #[command(flatten)]
@@ -72,7 +72,7 @@ struct Item {
 struct Create {
     #[command(flatten)]
     item: Item,
-    /// The value: JSON, @FILE, or - for standard input
+    /// Value: JSON, @FILE, or - for standard input
     #[arg(value_name = "JSON", allow_negative_numbers = true)]
     value: String,
 }
@@ -81,7 +81,7 @@ struct Create {
 struct Edit {
     #[command(flatten)]
     item: Item,
-    /// The change: JSON, @FILE, or - for standard input
+    /// Change: JSON, @FILE, or - for standard input
     #[arg(value_name = "JSON", allow_negative_numbers = true)]
     change: Option<String>,
 }
@@ -90,7 +90,7 @@ struct Edit {
 struct Watch {
     #[command(flatten)]
     item: Item,
-    /// End after N changes
+    /// Exit after N changes
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 }
@@ -153,7 +153,7 @@ impl Item {
 
 impl Edit {
     async fn run(self, socket: DaemonSocket) -> Result<(), Failure> {
-        /// The part of a data document that is edited.
+        /// The edited part of a data document.
         #[derive(serde::Deserialize)]
         struct Document {
             value: Payload,
@@ -166,7 +166,7 @@ impl Edit {
             Failure::Failed(format!("EXP's answer to GET {path} has no value: {error}"))
         })?;
         let Some(after) = change.apply(&value)? else {
-            output::note("nothing is changed");
+            output::note("nothing changed");
             return Output::new().payload(&before).await;
         };
         let changed = calls.send("PUT", &path, BTreeMap::new(), Some(&after));

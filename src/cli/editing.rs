@@ -1,4 +1,4 @@
-//! Changes of documents: merged from the command line, or made in an editor.
+//! Changes to documents: a patch from the command line, or an edit in an editor.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::payload;
 use expd_domain::Payload;
 
-/// A change to be made to a document.
+/// A change to a document.
 pub(super) enum Change {
     /// A merge patch (RFC 7396).
     Merge(Value),
@@ -21,21 +21,19 @@ pub(super) enum Change {
 }
 
 impl Change {
-    /// Reads the change of a command line; none means the editor.
+    /// Reads the change from the command line; without one, it is made in an editor.
     pub(super) fn read(argument: Option<&str>) -> Result<Self, Failure> {
         if argument.is_some() {
             return Ok(Self::Merge(parse(&payload::read(argument)?)?));
         }
         let named = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
         let editor = named("VISUAL").or_else(|| named("EDITOR"));
-        editor.map(Self::Editor).ok_or_else(|| {
-            Failure::Usage(
-                "give the change as JSON, or set EDITOR to the editor to make it in".to_owned(),
-            )
-        })
+        editor
+            .map(Self::Editor)
+            .ok_or_else(|| Failure::Usage("give the change as JSON, or set EDITOR".to_owned()))
     }
 
-    /// The changed document; none where nothing changed.
+    /// The changed document; none if nothing changed.
     pub(super) fn apply(self, document: &Payload) -> Result<Option<Payload>, Failure> {
         let before = parse(document)?;
         let after = match self {
@@ -50,18 +48,18 @@ impl Change {
     }
 }
 
-/// A payload as a value, which keeps digits and the order of keys.
+/// Parses a payload. Number digits and key order are kept.
 fn parse(payload: &Payload) -> Result<Value, Failure> {
     serde_json::from_str(payload.as_str())
-        .map_err(|error| Failure::Failed(format!("the document cannot be read: {error}")))
+        .map_err(|error| Failure::Failed(format!("cannot parse the document: {error}")))
 }
 
-/// A document as an object.
+/// Parses a document that has to be an object.
 pub(super) fn parse_object(document: &Payload) -> Result<Map<String, Value>, Failure> {
     match parse(document)? {
         Value::Object(fields) => Ok(fields),
         _ => Err(Failure::Failed(
-            "the document is no JSON object, and cannot be changed by its fields".to_owned(),
+            "the document is not a JSON object, so its fields cannot be changed".to_owned(),
         )),
     }
 }
@@ -87,8 +85,8 @@ fn merge(document: &mut Value, patch: Value) {
     }
 }
 
-/// The document as an editor leaves it. What cannot be read as JSON stays in its file, so that
-/// nobody's work is lost.
+/// Edits a document in an editor. A result that is not JSON stays in its file, so that no work is
+/// lost.
 fn edited(editor: &str, document: &Value) -> Result<Value, Failure> {
     let name = format!("expd-{}.json", uuid::Uuid::new_v4());
     let path = std::env::temp_dir().join(name);
@@ -98,7 +96,7 @@ fn edited(editor: &str, document: &Value) -> Result<Value, Failure> {
     let text = serde_json::to_string_pretty(document)
         .map_err(|error| failed("cannot write the document to", &error))?;
     write(&path, &text).map_err(|error| failed("cannot write the document to", &error))?;
-    // As other programs do: the setting may have options of its own.
+    // Through a shell, as in other programs: the variable may contain options.
     let status = Command::new("sh")
         .args(["-c", &format!("{editor} \"$1\""), "sh"])
         .arg(&path)
@@ -114,7 +112,7 @@ fn edited(editor: &str, document: &Value) -> Result<Value, Failure> {
         .map_err(|error| failed("cannot read the document back from", &error))?;
     let value = serde_json::from_str(&text).map_err(|error| {
         failed(
-            "nothing was changed, since this is no JSON (it is kept):",
+            "nothing was changed: not valid JSON (the file is kept):",
             &error,
         )
     })?;
@@ -124,7 +122,7 @@ fn edited(editor: &str, document: &Value) -> Result<Value, Failure> {
 
 fn write(path: &PathBuf, text: &str) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    // For this user alone, and never through a link that somebody else has laid.
+    // Readable only by this user, and never through a link that somebody else has created.
     let mut file = options
         .write(true)
         .create_new(true)
@@ -135,7 +133,7 @@ fn write(path: &PathBuf, text: &str) -> io::Result<()> {
 }
 
 fn remove(path: &Path) {
-    // A file that stays is in a folder for such files, and this user's alone.
+    // A file that cannot be removed stays among the temporary files, readable only by this user.
     std::fs::remove_file(path).ok();
 }
 
@@ -181,7 +179,7 @@ mod tests {
         assert_eq!(edit("true").unwrap(), None);
         assert!(edit("false").unwrap_err().to_string().contains("nothing"));
         let error = edit("echo { >").unwrap_err().to_string();
-        let kept = error.split_once("(it is kept): ").unwrap().1;
+        let kept = error.split_once("(the file is kept): ").unwrap().1;
         let path = kept.split_once(".json").unwrap().0.to_owned() + ".json";
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\n");
         std::fs::remove_file(path).unwrap();

@@ -1,4 +1,4 @@
-//! Failures of a command, and the exit status of each.
+//! Failures of commands, and their exit statuses.
 
 use std::io;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use expd_client::{ClientError, Code, Fate};
 use expd_hub::HubError;
 use expd_hub::operator::OperatorError;
 
-/// Reason why a command ends without having done its work.
+/// Reason why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     /// The daemon is not reachable, or answered with an error.
@@ -32,7 +32,7 @@ pub(super) enum Failure {
         sent: u64,
         failure: Box<Failure>,
     },
-    /// The network is not there, or was not in time.
+    /// The network is not online, or was not in time.
     #[error("{0}")]
     NotOnline(String),
     /// The daemon did not start, or a part of it failed.
@@ -50,7 +50,7 @@ pub(super) enum Failure {
     /// The command line is wrong.
     #[error("{0}")]
     Usage(String),
-    /// The command line names something that cannot be read.
+    /// An input that the command line names cannot be read.
     #[error("cannot read {what}: {source}")]
     Input { what: String, source: io::Error },
     /// Standard output cannot be written.
@@ -59,16 +59,16 @@ pub(super) enum Failure {
     /// The reader of standard output is gone, as in `| head -1`. Ends the command with success.
     #[error("nobody reads standard output any more")]
     ReaderLeft,
-    /// The access rules refuse what was asked about, as was printed.
+    /// The access rules refuse the action; the output says why.
     #[error("not allowed")]
     NotAllowed,
-    /// Another process did the work, and has said what is to be said; its exit status.
+    /// The failure is reported already, as by another process; the exit status.
     #[error("ended with status {0}")]
-    Said(u8),
+    Reported(u8),
     /// The command ran and did not succeed.
     #[error("{0}")]
     Failed(String),
-    /// The operating system refuses something that every program needs.
+    /// The operating system refuses what the command depends on.
     #[error("cannot {what}: {source}")]
     System {
         what: &'static str,
@@ -77,7 +77,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// True where a daemon may appear at the socket: waiting for it makes sense.
+    /// True if a daemon may still appear at the socket, so that waiting makes sense.
     pub(super) fn may_come(&self) -> bool {
         match self {
             Self::NoDaemon { error, .. } => error.is_transient() && !error.is_denied(),
@@ -86,7 +86,7 @@ impl Failure {
         }
     }
 
-    /// The exit status; `STATUSES` in the help, and docs/command-line.md, have the table.
+    /// The exit status. The help and docs/command-line.md have the table.
     pub(super) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.status())
     }
@@ -95,7 +95,7 @@ impl Failure {
         match self {
             Self::Stopped { failure, .. } => failure.status(),
             Self::ReaderLeft => 0,
-            Self::Said(status) => *status,
+            Self::Reported(status) => *status,
             Self::Usage(_) => 2,
             Self::Client(error) | Self::Sending(error) if is_usage(error) => 2,
             Self::NoDaemon { .. }
@@ -125,7 +125,7 @@ impl Failure {
     }
 }
 
-/// True where the request itself is wrong, whoever notices.
+/// True if the request itself is wrong, whether the client or the daemon refuses it.
 fn is_usage(error: &ClientError) -> bool {
     match error {
         ClientError::Request(_) => true,

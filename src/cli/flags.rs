@@ -8,19 +8,19 @@ use super::zone::Zone;
 use crate::config::{LogLevel, UnitError, parse_duration};
 use expd_domain::Channel;
 
-/// The options that make a channel of its name.
+/// Options that complete a channel's name.
 #[derive(Debug, Default, Args)]
 pub(super) struct ChannelFlags {
-    /// The channel's system side, on which EXP itself sends; for listening only
+    /// System channel, on which EXP itself sends; for listening only
     #[arg(long)]
     system: bool,
-    /// The channel that is open to consumer apps
+    /// Consumer channel, open to consumer apps
     #[arg(long)]
     consumer: bool,
 }
 
 impl ChannelFlags {
-    /// Those of a system channel.
+    /// The options of a system channel.
     pub(super) fn system() -> Self {
         Self {
             system: true,
@@ -37,10 +37,10 @@ impl ChannelFlags {
     }
 }
 
-/// The option that chooses a configured identity.
+/// Option that selects a configured identity.
 #[derive(Debug, Args)]
 pub(super) struct InstanceFlag {
-    /// The configured identity to use, by its name [default: default]
+    /// Configured identity to use [default: default]
     #[arg(
         id = "instance",
         long = "instance",
@@ -52,10 +52,10 @@ pub(super) struct InstanceFlag {
     pub(super) name: String,
 }
 
-/// The option that shows times in this host's zone.
+/// Option that shows times in this host's zone.
 #[derive(Debug, Default, Args)]
 pub(super) struct LocalTimeFlag {
-    /// Show times in this host's time zone, not in UTC
+    /// Show times in this host's time zone instead of UTC
     #[arg(long)]
     local_time: bool,
 }
@@ -66,17 +66,17 @@ impl LocalTimeFlag {
     }
 }
 
-/// The option that sets the log's level, for the commands that log.
+/// Option that sets the log level, for commands that log.
 #[derive(Debug, Args)]
 pub(super) struct LogFlag {
-    /// The log's level: error, warn, info, debug or trace [default: the settings' daemon.log]; -v
-    /// is debug, -vv trace
+    /// Log level: error, warn, info, debug or trace [default: daemon.log of the settings]; -v is
+    /// debug, -vv trace
     #[arg(long, value_name = "LEVEL", value_parser = level)]
     log: Option<LogLevel>,
 }
 
 impl LogFlag {
-    /// The level that the command line asks for; none where it leaves that to the settings.
+    /// The level from the command line; none leaves it to the settings.
     pub(super) fn level(&self, verbose: u8) -> Option<LogLevel> {
         self.log.or(match verbose {
             0 => None,
@@ -86,18 +86,35 @@ impl LogFlag {
     }
 }
 
-fn level(text: &str) -> Result<LogLevel, String> {
-    LogLevel::from_word(text).ok_or_else(|| format!("write {}", LogLevel::WORDS.join(", ")))
+/// Error of parsing a log level.
+#[derive(Debug, thiserror::Error)]
+#[error("expected {}", LogLevel::WORDS.join(", "))]
+struct NotALevel;
+
+fn level(text: &str) -> Result<LogLevel, NotALevel> {
+    LogLevel::from_word(text).ok_or(NotALevel)
 }
 
-/// Limit of a timeout or wait that the daemon takes.
+/// Longest timeout or wait that the daemon accepts.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// Parses the duration of a call: at most an hour.
-pub(super) fn call_duration(text: &str) -> Result<Duration, String> {
-    let duration = parse_duration(text).map_err(|error: UnitError| error.to_string())?;
+/// Error of parsing the duration of a call.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CallDurationError {
+    #[error(transparent)]
+    Unit(#[from] UnitError),
+    #[error("at most 1h")]
+    TooLong,
+}
+
+/// Parses the duration of a call: at most one hour.
+///
+/// # Errors
+/// The text is not a duration, or the duration is too long.
+pub(super) fn call_duration(text: &str) -> Result<Duration, CallDurationError> {
+    let duration = parse_duration(text)?;
     if duration > LONGEST {
-        return Err("at most 1h is allowed".to_owned());
+        return Err(CallDurationError::TooLong);
     }
     Ok(duration)
 }

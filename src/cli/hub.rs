@@ -22,7 +22,7 @@ use expd_hub::{MAX_CONNECTIONS, operator};
 
 /// Run an EXP-compatible network in this process, for development and tests
 ///
-/// Takes its devices, users and consumer apps from the `[hub]` section of the settings, and keeps
+/// Takes devices, users and consumer apps from the `[hub]` section of the settings, and keeps
 /// everything but its keys in memory. Ctrl-C and SIGTERM end it.
 #[derive(Debug, Args)]
 #[command(
@@ -34,10 +34,10 @@ Examples:
   printf %s \"$PASSWORD\" | expd hub hash-password     for `password_hash` in the settings"
 )]
 pub(super) struct Hub {
-    /// The settings file [default: /etc/expd/expd.toml where it exists]
+    /// Settings file [default: /etc/expd/expd.toml if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The address to listen on [default: the settings' hub.listen]; port 0 takes a free port
+    /// Address to listen on [default: hub.listen of the settings]; port 0 takes a free port
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
     #[command(flatten)]
@@ -54,9 +54,9 @@ Examples:
   expd hub pair abc-def
   expd hub pair abcdef --network http://127.0.0.1:9000")]
     Pair {
-        /// The code, with or without its hyphen
+        /// Pairing code, with or without its hyphen
         code: String,
-        /// The uuid for the device [default: a new one]
+        /// uuid for the device [default: a new one]
         #[arg(long)]
         uuid: Option<String>,
         #[command(flatten)]
@@ -67,7 +67,7 @@ Examples:
 Examples:
   expd hub unpair 5f0c1d2e-…")]
     Unpair {
-        /// The device's uuid
+        /// uuid of the device
         uuid: String,
         #[command(flatten)]
         network: NetworkFlags,
@@ -75,19 +75,19 @@ Examples:
     /// Hash a password from standard input, for `password_hash` in the settings
     #[command(after_help = "\
 Examples:
-  expd hub hash-password                             asks, without showing what is typed
+  expd hub hash-password                             prompts, without echo
   printf %s \"$PASSWORD\" | expd hub hash-password")]
     HashPassword,
 }
 
-/// The options that choose a network, and the settings with its operator's key.
+/// Options that select a network, and the settings with its operator's key.
 #[derive(Debug, Args)]
 struct NetworkFlags {
-    /// The network's address [default: the settings' hub.listen]
+    /// Network address [default: hub.listen of the settings]
     #[arg(long, value_name = "URL")]
     network: Option<String>,
-    /// The settings file, with the address and the operator's key [default: /etc/expd/expd.toml
-    /// where it exists]
+    /// Settings file, with the address and the operator's key [default: /etc/expd/expd.toml if it
+    /// exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -120,7 +120,7 @@ async fn serve(
     let mut settings = loaded.settings;
     let level = log.unwrap_or(settings.daemon.log);
     logging::init(level, settings.daemon.log_format)?;
-    core_dumps.tell();
+    core_dumps.log_failure();
     for warning in &loaded.warnings {
         log::warn!("{warning}");
     }
@@ -199,8 +199,8 @@ fn stored_key(url: &str, settings: &Settings) -> Result<Secret, Failure> {
     let path = folder.map(|folder| expd_hub::operator_key_file(&folder));
     let path = path.ok_or_else(|| {
         Failure::Usage(
-            "there is no folder for the network's state (daemon.state_dir), and so no operator's \
-             key; give the key as hub.operator_key"
+            "there is no folder for the network's state (daemon.state_dir), so there is no \
+             operator's key; give the key as hub.operator_key"
                 .into(),
         )
     })?;

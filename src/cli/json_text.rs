@@ -1,5 +1,5 @@
-//! JSON text as it is shown: on one line, escaped for a terminal, or laid out for a reader. The
-//! document stays the same, to the digit.
+//! Formatting of JSON text: on one line, escaped for a terminal, or indented. The document itself
+//! stays the same, to the digit.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -8,11 +8,11 @@ use std::str::Chars;
 
 use expd_domain::quoted::is_hidden;
 
-/// Levels that are indented; deeper ones stay at that depth, so that no document grows by the
-/// square of its nesting.
+/// Deepest level that is indented. Deeper ones stay there, so that no text grows with the square of
+/// its nesting.
 const MAX_INDENT: usize = 40;
 
-/// JSON with spaces for its line breaks, which stand between tokens only: strings escape them.
+/// Replaces line breaks by spaces. They occur only between tokens: strings escape them.
 pub(super) fn one_line(json: &str) -> Cow<'_, str> {
     if json.contains(['\n', '\r']) {
         Cow::Owned(json.replace(['\n', '\r'], " "))
@@ -21,8 +21,8 @@ pub(super) fn one_line(json: &str) -> Cow<'_, str> {
     }
 }
 
-/// JSON without characters that a terminal takes as commands or that hide text. JSON has them in
-/// strings only, where they become escapes: the document stays the same.
+/// Escapes characters that control a terminal or hide text. JSON has them only in strings, so the
+/// document stays the same.
 pub(super) fn escaped(json: &str) -> Cow<'_, str> {
     let is_hidden = |character| !matches!(character, '\t' | '\n' | '\r') && is_hidden(character);
     if !json.contains(is_hidden) {
@@ -42,7 +42,7 @@ pub(super) fn escaped(json: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// JSON with a line for each member, indented by two spaces. Tokens stay as they are.
+/// Puts each member on its own line, indented by two spaces. Tokens stay unchanged.
 pub(super) fn pretty(json: &str) -> String {
     let mut text = String::with_capacity(json.len() * 2);
     let mut depth: usize = 0;

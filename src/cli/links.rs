@@ -1,4 +1,4 @@
-//! The links of a status, for scripts: are they online, and what is the matter where not?
+//! Links of a status, for scripts: their states, and why some are not online.
 
 use std::fmt::{self, Write as _};
 use std::time::SystemTime;
@@ -12,11 +12,11 @@ use super::status_page::link_state;
 use expd_client::{InstanceStatus, LinkState, Status};
 use expd_domain::identity::display_pairing_code;
 
-/// The links of the configured instances, or of the one that was named.
+/// Links of the configured instances, or of one named instance.
 pub(super) struct Links<'s>(Vec<&'s InstanceStatus>);
 
 impl<'s> Links<'s> {
-    /// Those of a status.
+    /// Selects the links of a status.
     ///
     /// # Errors
     /// The named instance is not configured, or this user may see none.
@@ -48,14 +48,14 @@ impl<'s> Links<'s> {
         self.0.iter().all(|it| it.link.state == LinkState::Online)
     }
 
-    /// Those that are not online, each with its reason.
+    /// Describes the links that are not online.
     pub(super) fn offline(&self) -> String {
         let offline = self
             .0
             .iter()
             .filter(|it| it.link.state != LinkState::Online);
-        let words: Vec<String> = offline.map(|it| words(it)).collect();
-        words.join("; ")
+        let described: Vec<String> = offline.map(|it| describe(it)).collect();
+        described.join("; ")
     }
 
     pub(super) fn as_json(&self) -> Value {
@@ -67,7 +67,7 @@ impl<'s> Links<'s> {
 }
 
 impl fmt::Display for Links<'_> {
-    /// A line for each.
+    /// One line per link.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, it) in self.0.iter().enumerate() {
             if index > 0 {
@@ -83,23 +83,23 @@ impl fmt::Display for Links<'_> {
     }
 }
 
-/// One link in words: its state, the reason, and what comes next.
-fn words(it: &InstanceStatus) -> String {
-    let mut words = format!("{} is {}", it.instance, it.link.state.explain());
+/// Describes a link: its state, the reason, and the next attempt.
+fn describe(it: &InstanceStatus) -> String {
+    let mut text = format!("{} is {}", it.instance, it.link.state.explain());
     let code = it
         .identity
         .as_ref()
         .and_then(|it| it.pairing_code.as_deref());
     if let Some(code) = code.filter(|code| !code.is_empty()) {
         // Writing to a String does not fail.
-        write!(words, ", code {}", display_pairing_code(code)).ok();
+        write!(text, ", code {}", display_pairing_code(code)).ok();
     }
     if !it.link.last_error.is_empty() {
-        write!(words, " ({})", it.link.last_error).ok();
+        write!(text, " ({})", it.link.last_error).ok();
     }
     if let Some(next) = it.link.next_try {
         let next = ages::until(next, SystemTime::now());
-        write!(words, ", next try {next}").ok();
+        write!(text, ", next try {next}").ok();
     }
-    words
+    text
 }

@@ -1,19 +1,19 @@
-//! `expd listen`: prints the broadcasts of channels, through restarts of the daemon and of the
-//! network.
+//! `expd listen`: prints the broadcasts of channels, across restarts of the daemon and outages of
+//! the network.
 
-use std::pin::Pin;
 use std::time::Duration;
 
 use clap::Args;
-use futures_util::stream::{SelectAll, Stream, StreamExt as _, TryStreamExt as _, once, unfold};
+use futures_util::stream::{SelectAll, StreamExt as _};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::daemon_socket::DaemonSocket;
 use super::failure::Failure;
 use super::flags::{ChannelFlags, InstanceFlag, LocalTimeFlag};
 use super::listen_printer::{Form, Printer};
-use super::listening::Listening;
+use super::listen_streams::{is_over_limit, next_link, updates_of, watch_links};
+use super::listening::{DaemonLoss, Listening};
 use super::output::{self, BAD, Progress, WARN, printable, styled};
 use super::payload;
 use super::pending::{self, Pending, Reason};
@@ -25,41 +25,38 @@ use expd_client::{
 };
 use expd_domain::{Channel, Payload};
 
-/// Number of responses of `--respond` that may be under way. Beyond it, listening pauses, and the
-/// daemon's log holds the events.
+/// Limit of pending responses of `--respond`. At the limit, listening pauses, and the daemon's log
+/// holds the events.
 const MAX_PENDING_RESPONSES: usize = 64;
 
-/// Pause before a listener that was refused because of a limit is asked for again.
-const OVER_LIMIT: Duration = Duration::from_secs(2);
-
-/// Limit of the time in which the daemon tells EXP's refusals.
+/// Timeout of asking the daemon for EXP's refusals.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Print what is broadcast on a channel, or on several
+/// Print the broadcasts on one or more channels
 ///
-/// Prints a line for each broadcast: the time in UTC, the channel where there are several, the
-/// event's name, the payload. Everything else goes to standard error. With --json, each event of
-/// the stream is one document, with the exact JSON text of the payload.
+/// Prints one line per broadcast: the time in UTC, the channel if there are several, the event
+/// name, the payload. Everything else goes to standard error. With --json, each event of the stream
+/// is one document, with the exact JSON text of the payload.
 ///
-/// Waits for a daemon that is not there yet, continues through outages of the network and restarts
-/// of the daemon, and reports what may have been missed. Ctrl-C and SIGTERM end it with exit status
-/// 0, or 1 where --count was not reached.
+/// Waits for the daemon if necessary, continues across network outages and daemon restarts, and
+/// reports what may have been missed. Ctrl-C and SIGTERM end it with exit status 0, or 1 if --count
+/// was not reached.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   expd listen menu                                   every event on the channel `menu`
   expd listen menu hi --json --count 1               the next event `hi`, as JSON
-  expd listen -c menu -c till --local-time           two channels, in this host's time
-  expd listen menu --respond '{\"ok\": true}'          answer every broadcast, to try things out
-  expd listen organization --system                  what EXP itself sends")]
+  expd listen -c menu -c till --local-time           two channels, in local time
+  expd listen menu --respond '{\"ok\": true}'          respond to every broadcast, for tests
+  expd listen organization --system                  events that EXP itself sends")]
 pub(super) struct Listen {
-    /// The channel's name
+    /// Channel name
     #[arg(required_unless_present = "channels")]
     channel: Option<String>,
-    /// The name of the events [default: all]
+    /// Event name [default: all]
     #[arg(default_value = "", hide_default_value = true)]
     name: String,
-    /// One more channel; may be given several times
+    /// Another channel; may be repeated
     #[arg(short, long = "channel", id = "channels", value_name = "CHANNEL")]
     channels: Vec<String>,
     #[command(flatten)]
@@ -69,13 +66,13 @@ pub(super) struct Listen {
     /// Print every event of the stream (subscription, broadcast, gap) as JSON
     #[arg(long)]
     json: bool,
-    /// End after N broadcasts
+    /// Exit after N broadcasts
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Answer each broadcast with this payload: JSON, @FILE, or - for standard input
+    /// Respond to each broadcast with this payload: JSON, @FILE, or - for standard input
     #[arg(long, value_name = "JSON", allow_negative_numbers = true)]
     respond: Option<String>,
-    /// A tag by which a group of listeners can be ended
+    /// Tag by which a group of listeners can be cancelled
     #[arg(
         long,
         value_name = "TAG",
@@ -83,7 +80,7 @@ pub(super) struct Listen {
         hide_default_value = true
     )]
     context: String,
-    /// Skip events that are older than DURATION when they would be delivered
+    /// Skip events older than DURATION on delivery
     #[arg(long, value_name = "DURATION", value_parser = config::parse_duration)]
     max_age: Option<Duration>,
     /// Continue after an event of an earlier `listen --json`: its `logId` and `sequence`
@@ -94,21 +91,28 @@ pub(super) struct Listen {
         conflicts_with = "channels"
     )]
     resume: Option<Position>,
-    /// Print payloads alone.
+    /// Print only payloads.
     #[arg(skip)]
     payloads_only: bool,
     #[command(flatten)]
     instance: InstanceFlag,
 }
 
-fn position(text: &str) -> Result<Position, &'static str> {
+/// Error of parsing a position.
+#[derive(Debug, thiserror::Error)]
+enum PositionError {
+    #[error("a position is LOG_ID:SEQUENCE, as in `3f2a…:17`")]
+    Form,
+    #[error("the part after the last colon is not a sequence number")]
+    Sequence,
+}
+
+fn position(text: &str) -> Result<Position, PositionError> {
     let (log_id, after) = text
         .rsplit_once(':')
         .filter(|(log_id, _)| !log_id.is_empty())
-        .ok_or("a position is LOG_ID:SEQUENCE, as in `3f2a…:17`")?;
-    let after = after
-        .parse()
-        .map_err(|_| "the part after the last colon is not a sequence number")?;
+        .ok_or(PositionError::Form)?;
+    let after = after.parse().map_err(|_| PositionError::Sequence)?;
     Ok(Position {
         log_id: log_id.to_owned(),
         after,
@@ -116,7 +120,7 @@ fn position(text: &str) -> Result<Position, &'static str> {
 }
 
 impl Listen {
-    /// Prints the payloads of the `update`s of a resource, which EXP sends on its system channel.
+    /// Listens for the `update`s of a resource on its system channel, and prints their payloads.
     pub(super) fn updates(channel: String, count: Option<u64>, instance: InstanceFlag) -> Self {
         Self {
             channel: Some(channel),
@@ -181,9 +185,9 @@ impl Listen {
             let listener = ResumingListener::patient(client.clone(), self.request(channel));
             updates.push(updates_of(index, listener));
         }
-        // With --json, the documents on standard output say that it listens.
-        let says_start = printer.form != Form::Events;
-        let mut listening = Listening::new(printer.channels.len(), says_start);
+        // With --json, the documents on standard output report the start.
+        let reports_start = printer.form != Form::Events;
+        let mut listening = Listening::new(printer.channels.len(), reports_start);
         let mut links = None;
         let mut responses = JoinSet::new();
         while !printer.is_done() {
@@ -196,12 +200,12 @@ impl Listen {
                     Some(result) = responses.join_next() => Step::Responded(result),
                     link = next_link(&mut links) => Step::Link(link),
                     () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                        Step::Tell
+                        Step::Look
                     }
                 }
             };
             let waiting_for = listening.waiting_for();
-            let said = match progress.during(waiting_for.as_deref(), next).await {
+            let note = match progress.during(waiting_for.as_deref(), next).await {
                 Step::Update((index, Err(error))) if is_over_limit(&error) => {
                     listening.over_limit(index, &reason(&error));
                     None
@@ -214,7 +218,7 @@ impl Listen {
                     if let ListenUpdate::Event(event) = &update {
                         printer.print(index, event).await?;
                     }
-                    take(&mut listening, index, update)
+                    apply(&mut listening, index, update)
                 }
                 Step::Responded(result) => report_response(result),
                 Step::Link(Some(event)) => {
@@ -224,20 +228,20 @@ impl Listen {
                     None
                 }
                 Step::Link(None) => None,
-                Step::Tell => self.look(&client, &mut listening, &printer.channels).await,
+                Step::Look => self.look(&client, &mut listening, &printer.channels).await,
             };
-            if let Some(said) = said {
-                output::note(said);
+            if let Some(note) = note {
+                output::note(note);
             }
             if printer.form == Form::Events
-                && let Some(pending) = listening.untold()
+                && let Some(pending) = listening.take_unreported()
             {
-                // Without a daemon, those are waiting too whose streams have not broken yet.
+                // Without a daemon, channels whose streams have not broken yet are pending, too.
                 let is_gone = pending.reason == Reason::NoDaemon;
                 let is_pending = |index| is_gone || !listening.is_confirmed(index);
                 printer.pending(&pending, is_pending);
             }
-            // Why a channel is pending, the state of the link tells.
+            // The state of the link tells why a channel is pending.
             match listening.waiting_for() {
                 None => links = None,
                 Some(_) if links.is_none() => links = Some(watch_links(client.clone())),
@@ -245,23 +249,23 @@ impl Listen {
             }
         }
         while let Some(result) = responses.join_next().await {
-            if let Some(said) = report_response(result) {
-                output::note(said);
+            if let Some(note) = report_response(result) {
+                output::note(note);
             }
         }
         Ok(())
     }
 
-    /// Looks at the channels that are still not confirmed. Returns what is to be said.
+    /// Checks the channels that are still not confirmed. Returns the note to print.
     async fn look(
         &self,
         client: &Client,
         listening: &mut Listening,
         channels: &[Channel],
     ) -> Option<String> {
-        let mut said = None;
-        if listening.asks_for_refusals() {
-            // Without an answer, or the right to one, the reason is told without it.
+        let mut note = None;
+        if listening.may_be_refused() {
+            // Without an answer, or the permission to see it, the note does without the refusals.
             let status = timeout(LOOK, client.status()).await;
             let status = status.ok().and_then(Result::ok).unwrap_or_default();
             let instances = status.instances.iter();
@@ -269,9 +273,9 @@ impl Listen {
             let own = own
                 .flat_map(|it| &it.channels)
                 .filter(|it| channels.contains(&it.channel));
-            said = listening.refused(pending::refusals(own));
+            note = listening.refused(pending::refusals(own));
         }
-        said.or_else(|| listening.tell_once())
+        note.or_else(|| listening.report_once())
     }
 
     fn instance_name(&self) -> &str {
@@ -308,7 +312,7 @@ impl Listen {
     }
 }
 
-/// Connects to the daemon; says once that it is waited for.
+/// Connects to the daemon; if it has to wait for one, says so once.
 async fn wait_for_daemon(
     socket: &DaemonSocket,
     progress: &Progress,
@@ -329,48 +333,11 @@ async fn wait_for_daemon(
         .await
 }
 
-type Updates = Pin<Box<dyn Stream<Item = (usize, Result<ListenUpdate, ClientError>)> + Send>>;
-
-/// The updates of a listener, with the index of its channel.
-fn updates_of(index: usize, listener: ResumingListener) -> Updates {
-    let begun = (listener, Duration::ZERO);
-    Box::pin(unfold(begun, move |(mut listener, pause)| async move {
-        sleep(pause).await;
-        let update = listener.next().await;
-        let is_over_limit = update.as_ref().is_err_and(is_over_limit);
-        let pause = if is_over_limit {
-            OVER_LIMIT
-        } else {
-            Duration::ZERO
-        };
-        Some(((index, update), (listener, pause)))
-    }))
-}
-
-type Links = Pin<Box<dyn Stream<Item = Result<LinkEvent, ClientError>> + Send>>;
-
-/// The states of the links: the present ones, then each change.
-fn watch_links(client: Client) -> Links {
-    Box::pin(once(async move { client.watch_status().await }).try_flatten())
-}
-
-/// The next state of a link; none once, where no more come, as without the right to see them.
-async fn next_link(links: &mut Option<Links>) -> Option<LinkEvent> {
-    let Some(stream) = links else {
-        return std::future::pending().await;
-    };
-    if let Some(Ok(event)) = stream.next().await {
-        return Some(event);
-    }
-    *links = Some(Box::pin(futures_util::stream::pending()));
-    None
-}
-
 enum Step {
     Update((usize, Result<ListenUpdate, ClientError>)),
     Responded(Result<Result<(), ClientError>, tokio::task::JoinError>),
     Link(Option<LinkEvent>),
-    Tell,
+    Look,
 }
 
 fn broadcast_of(update: &ListenUpdate) -> Option<&Broadcast> {
@@ -383,14 +350,14 @@ fn broadcast_of(update: &ListenUpdate) -> Option<&Broadcast> {
     }
 }
 
-/// Takes an update into the state of the listening. Returns what is to be said.
-fn take(listening: &mut Listening, index: usize, update: ListenUpdate) -> Option<String> {
+/// Applies an update to the state. Returns the note to print.
+fn apply(listening: &mut Listening, index: usize, update: ListenUpdate) -> Option<String> {
     match update {
         ListenUpdate::Event(event) => match event.event {
             Event::Subscription(subscription) => listening.subscription(index, subscription.state),
             Event::Broadcast(_) | Event::Gap(_) => None,
         },
-        ListenUpdate::Disconnected { error, .. } => listening.disconnected(index, &reason(&error)),
+        ListenUpdate::Disconnected { error, .. } => listening.disconnected(index, &loss(&error)),
         ListenUpdate::Reconnected => {
             listening.reconnected();
             None
@@ -398,12 +365,7 @@ fn take(listening: &mut Listening, index: usize, update: ListenUpdate) -> Option
     }
 }
 
-/// True where the daemon refuses the listener because a limit is reached, which may pass.
-fn is_over_limit(error: &ClientError) -> bool {
-    matches!(error, ClientError::Refused(refusal) if refusal.code == Code::ResourceExhausted)
-}
-
-/// Words for a response that failed; listening goes on.
+/// The note about a failed response; listening continues.
 fn report_response(
     result: Result<Result<(), ClientError>, tokio::task::JoinError>,
 ) -> Option<String> {
@@ -412,21 +374,30 @@ fn report_response(
         Ok(Err(error)) => error.to_string(),
         Err(error) => error.to_string(),
     };
-    let what = styled(BAD, "not responded:");
+    let what = styled(BAD, "response failed:");
     Some(format!("{what} {}", printable(&problem)))
 }
 
-/// The fault alone: whether a call was carried out does not concern a listener.
+fn loss(error: &ClientError) -> DaemonLoss {
+    match error.reason() {
+        Some("STOPPING") => DaemonLoss::Stopping,
+        _ => DaemonLoss::Broken(reason(error)),
+    }
+}
+
+/// The fault alone: the fate of the call does not matter to a listener.
 fn reason(error: &ClientError) -> String {
     match error {
         ClientError::ConnectionLost { reason, .. } | ClientError::NotReachable { reason, .. } => {
             reason.clone()
         }
-        // Behind it stands advice for programs, which this one follows by itself.
-        ClientError::Refused(refusal) if refusal.code == Code::Unavailable => {
-            let words = &refusal.message;
-            words.split("; ").next().unwrap_or_default().to_owned()
-        }
+        // The rest of the message is advice for programs, which this command follows by itself.
+        ClientError::Refused(refusal) if refusal.code == Code::Unavailable => refusal
+            .message
+            .split("; ")
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
         error => error.to_string(),
     }
 }

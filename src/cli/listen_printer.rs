@@ -12,18 +12,18 @@ use super::zone::Zone;
 use expd_client::{Broadcast, Event, Gap, ListenEvent};
 use expd_domain::{Channel, GapReason};
 
-/// The form in which a stream is printed.
+/// Output format of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// A line for people for each broadcast.
+    /// One line per broadcast, for people.
     Lines,
     /// Every event as JSON.
     Events,
-    /// The payloads of broadcasts as JSON.
+    /// Payloads of broadcasts as JSON.
     Payloads,
 }
 
-/// Printer of streams, with the count of their broadcasts.
+/// Prints streams, and counts their broadcasts.
 pub(super) struct Printer {
     pub(super) form: Form,
     pub(super) zone: Zone,
@@ -32,8 +32,8 @@ pub(super) struct Printer {
     /// Number of broadcasts after which printing ends.
     pub(super) count: Option<u64>,
     broadcasts: u64,
-    /// Gaps of a restart that are not told yet, by the stream's index: the new daemon's own gap, up
-    /// to its confirmation, often follows, and the two are one outage.
+    /// Gaps of a restart that are not printed yet, by the stream's index. The new daemon's own gap,
+    /// up to its confirmation, often follows, and both are one outage.
     restarts: BTreeMap<usize, Gap>,
     stdout: Output,
 }
@@ -55,7 +55,7 @@ impl Printer {
         self.count.is_some_and(|count| self.broadcasts >= count)
     }
 
-    /// Number of broadcasts that were printed.
+    /// Number of printed broadcasts.
     pub(super) fn broadcasts(&self) -> u64 {
         self.broadcasts
     }
@@ -84,7 +84,7 @@ impl Printer {
         Ok(())
     }
 
-    /// Writes an event as JSON; where there are several channels, with its channel.
+    /// Writes an event as JSON, with its channel if there are several.
     async fn document(&mut self, index: usize, event: &ListenEvent) -> Result<(), Failure> {
         let channel = self.channels.get(index).filter(|_| self.channels.len() > 1);
         let Some(channel) = channel else {
@@ -98,7 +98,7 @@ impl Printer {
         self.stdout.json(&text).await
     }
 
-    /// Says as JSON why channels are pending. On standard error: what reads the events expects
+    /// Reports as JSON why channels are pending. On standard error: a reader of the events expects
     /// nothing else among them.
     pub(super) fn pending(&self, pending: &Pending, is_pending: impl Fn(usize) -> bool) {
         let channels = self.channels.iter().enumerate();
@@ -116,7 +116,7 @@ impl Printer {
         output::note(json_text::escaped(&document.to_string()));
     }
 
-    /// Tells the gaps of a stream, those that follow each other as one.
+    /// Prints the gaps of a stream, adjacent ones as one.
     fn gaps(&mut self, index: usize, event: &Event) {
         let restart = self.restarts.remove(&index);
         match (event, restart) {
@@ -176,7 +176,7 @@ impl Printer {
     }
 }
 
-/// True for a gap that begins where the other one ends, of which nobody knows more.
+/// True if `gap` starts where `other` ends and its cause is unknown.
 fn follows(gap: &Gap, other: &Gap) -> bool {
     gap.reason == GapReason::Offline && gap.missed.is_none() && gap.from == other.to
 }

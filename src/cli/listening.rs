@@ -1,6 +1,7 @@
-//! The state of a listening command for people: an outage is told once, with its reason, and its
-//! end once. Short ones are not told at all; their gaps are.
+//! State of a listening command, for people: an outage is reported once, with its reason, and its
+//! end once. Short outages are not reported; their gaps are.
 
+use std::fmt;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,69 +11,84 @@ use super::output::{GOOD, WARN, printable, styled};
 use super::pending::{Pending, Reason};
 use expd_client::{LinkEvent, LinkState, SubscriptionState};
 
-/// Time that the network may take before it is said to be missing.
+/// Delay before a missing network is reported.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Time that the reason may take beyond that, while the daemon has just begun to connect.
+/// Further delay while the daemon is connecting and has no reason yet.
 const REASON: Duration = Duration::from_secs(4);
 
-/// Beginning of the words with which a daemon that stops ends its streams.
-const STOPPING: &str = "the daemon is stopping";
-
-/// Pause before the state of channels that are still not confirmed is looked at again.
+/// Interval between checks of channels that are still not confirmed.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// The channels that are listened on, as one state.
+/// Loss of the connection to the daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum DaemonLoss {
+    /// The daemon is stopping in an orderly way.
+    Stopping,
+    /// Any other loss, with its reason.
+    Broken(String),
+}
+
+impl fmt::Display for DaemonLoss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stopping => "the daemon is stopping",
+            Self::Broken(reason) => reason,
+        })
+    }
+}
+
+/// Common state of the channels of a command.
 pub(super) struct Listening {
     confirmed: Vec<bool>,
-    /// The daemon is not there.
+    /// The connection to the daemon is lost.
     daemon_gone: bool,
-    gone_because: String,
-    /// Beginning of the present outage, or of the command.
+    loss_reason: String,
+    /// Start of the current outage, or of the command.
     since: Instant,
     /// The outage in progress; none while every channel is confirmed.
     outage: Option<Outage>,
     /// False until every channel was confirmed once.
     has_listened: bool,
-    /// True to say that it listens, too.
-    says_start: bool,
-    /// The newest state of the instance's link.
+    /// Also report when listening starts.
+    reports_start: bool,
+    /// Latest state of the instance's link.
     link: Option<LinkEvent>,
-    /// EXP's words about channels that it refuses.
+    /// EXP's messages about refused channels.
     refusals: Vec<String>,
-    /// The daemon's words, where it refuses a listener because a limit is reached.
+    /// The daemon's message while it refuses a listener because of a limit.
     over_limit: Option<String>,
 }
 
-/// An outage, and what was said of it.
+/// An outage, and what is reported of it.
 #[derive(Default)]
 struct Outage {
-    told_of_daemon: bool,
-    told_of_network: bool,
-    /// The reason that was told last, to scripts.
-    told: Option<Pending>,
-    /// Time when the state of the channels is looked at again.
+    daemon_reported: bool,
+    network_reported: bool,
+    /// Last reason that was reported to scripts.
+    last_reported: Option<Pending>,
+    /// Time of the next check of the channels.
     look_at: Option<Instant>,
 }
 
 impl Listening {
-    /// The start: nothing is confirmed yet.
-    pub(super) fn new(channels: usize, says_start: bool) -> Self {
+    /// The initial state: no channel is confirmed.
+    pub(super) fn new(channels: usize, reports_start: bool) -> Self {
         Self {
             confirmed: vec![false; channels],
             daemon_gone: false,
-            gone_because: String::new(),
+            loss_reason: String::new(),
             since: Instant::now(),
             outage: Some(Outage::default()),
             has_listened: false,
-            says_start,
+            reports_start,
             link: None,
             refusals: Vec::new(),
             over_limit: None,
         }
     }
 
-    /// Takes the state of a channel's subscription. Returns what is to be said.
+    /// Applies a state of a channel's subscription. Returns the note to print.
     pub(super) fn subscription(
         &mut self,
         index: usize,
@@ -97,42 +113,42 @@ impl Listening {
                 channels => format!("the {channels} channels"),
             };
             let line = format!("listening: EXP has confirmed {what}");
-            return self.says_start.then(|| styled(GOOD, line));
+            return self.reports_start.then(|| styled(GOOD, line));
         }
-        let told = outage.told_of_daemon || outage.told_of_network;
-        told.then(|| styled(GOOD, format!("listening again, after {took}")))
+        let is_reported = outage.daemon_reported || outage.network_reported;
+        is_reported.then(|| styled(GOOD, format!("listening again, after {took}")))
     }
 
-    /// Takes the loss of the daemon. Returns what is to be said.
-    pub(super) fn disconnected(&mut self, index: usize, reason: &str) -> Option<String> {
+    /// Applies the loss of the daemon. Returns the note to print.
+    pub(super) fn disconnected(&mut self, index: usize, loss: &DaemonLoss) -> Option<String> {
         if let Some(confirmed) = self.confirmed.get_mut(index) {
             *confirmed = false;
         }
         self.begin();
         self.daemon_gone = true;
-        reason.clone_into(&mut self.gone_because);
+        self.loss_reason = loss.to_string();
         self.link = None;
         self.refusals.clear();
         let outage = self.outage.as_mut()?;
-        if std::mem::replace(&mut outage.told_of_daemon, true) {
+        if std::mem::replace(&mut outage.daemon_reported, true) {
             return None;
         }
-        let reason = printable(reason);
-        let line = if reason.starts_with(STOPPING) {
-            format!("{reason}; waiting for it")
-        } else {
-            format!("the daemon is gone: {reason}; waiting for it")
+        let line = match loss {
+            DaemonLoss::Stopping => format!("{loss}; waiting for it"),
+            DaemonLoss::Broken(reason) => {
+                format!("the daemon is gone: {}; waiting for it", printable(reason))
+            }
         };
         Some(styled(WARN, line))
     }
 
-    /// The daemon is back.
+    /// Applies the return of the daemon.
     pub(super) fn reconnected(&mut self) {
         self.daemon_gone = false;
         self.over_limit = None;
     }
 
-    /// The daemon refuses a listener because a limit is reached; it is asked again.
+    /// Applies a refusal because of a limit; the listener is requested again.
     pub(super) fn over_limit(&mut self, index: usize, reason: &str) {
         if let Some(confirmed) = self.confirmed.get_mut(index) {
             *confirmed = false;
@@ -141,30 +157,30 @@ impl Listening {
         self.over_limit = Some(reason.to_owned());
     }
 
-    /// Takes EXP's words about channels that it refuses. Returns what is to be said, where that is
-    /// news.
+    /// Applies EXP's messages about refused channels. Returns the note to print if the refusals are
+    /// new.
     pub(super) fn refused(&mut self, refusals: Vec<String>) -> Option<String> {
         let is_news = self.refusals.is_empty() && !refusals.is_empty();
         self.refusals = refusals;
-        let was_told = self.outage.as_ref()?.told_of_network;
-        if is_news && was_told {
-            return self.tell();
+        let was_reported = self.outage.as_ref()?.network_reported;
+        if is_news && was_reported {
+            return self.report();
         }
         None
     }
 
-    /// Takes the state of the instance's link.
+    /// Applies a state of the instance's link.
     pub(super) fn link(&mut self, event: LinkEvent) {
         self.link = Some(event);
     }
 
-    /// Time when [`Self::tell`] is due.
+    /// Time when [`Self::report`] is due.
     pub(super) fn due(&self) -> Option<Instant> {
         let outage = self.outage.as_ref()?;
         if self.daemon_gone {
             return None;
         }
-        if outage.told_of_network {
+        if outage.network_reported {
             return outage.look_at;
         }
         let has_reason = self
@@ -174,24 +190,24 @@ impl Listening {
         Some(self.since + if has_reason { GRACE } else { GRACE + REASON })
     }
 
-    /// True where EXP's words about the channels may be the reason.
-    pub(super) fn asks_for_refusals(&self) -> bool {
+    /// True if a refusal by EXP may be the reason.
+    pub(super) fn may_be_refused(&self) -> bool {
         let is_online = |link: &LinkEvent| link.state == LinkState::Online;
         self.over_limit.is_none() && !self.daemon_gone && self.link.as_ref().is_some_and(is_online)
     }
 
-    /// Words about an outage that has gone on, where they were not said yet.
-    pub(super) fn tell_once(&mut self) -> Option<String> {
+    /// The note about a lasting outage, unless it is reported already.
+    pub(super) fn report_once(&mut self) -> Option<String> {
         let outage = self.outage.as_mut()?;
-        if outage.told_of_network {
+        if outage.network_reported {
             outage.look_at = Some(Instant::now() + LOOK_AGAIN);
             return None;
         }
-        self.tell()
+        self.report()
     }
 
-    /// Words about an outage that has gone on.
-    fn tell(&mut self) -> Option<String> {
+    /// The note about a lasting outage.
+    fn report(&mut self) -> Option<String> {
         let reason = self.reason();
         let look_at = Instant::now() + LOOK_AGAIN;
         let waits = self.confirmed.iter().filter(|confirmed| !**confirmed);
@@ -200,7 +216,7 @@ impl Listening {
             (pending, all) => format!("{pending} of {all} channels"),
         };
         let outage = self.outage.as_mut()?;
-        outage.told_of_network = true;
+        outage.network_reported = true;
         outage.look_at = Some(look_at);
         Some(styled(
             WARN,
@@ -208,7 +224,7 @@ impl Listening {
         ))
     }
 
-    /// Awaited state; none while it listens.
+    /// Text about the awaited state; none while listening.
     pub(super) fn waiting_for(&self) -> Option<String> {
         self.outage.as_ref()?;
         Some(if self.daemon_gone {
@@ -218,34 +234,33 @@ impl Listening {
         })
     }
 
-    /// The reason for scripts: one that was not told yet in this outage. Tries to connect in
-    /// between are left out.
-    pub(super) fn untold(&mut self) -> Option<Pending> {
+    /// The reason for scripts, unless it is reported already. Connection attempts during an outage
+    /// of the link are not reported.
+    pub(super) fn take_unreported(&mut self) -> Option<Pending> {
         let pending = self.pending();
         let outage = self.outage.as_mut()?;
-        if !outage.told_of_daemon && !outage.told_of_network {
+        if !outage.daemon_reported && !outage.network_reported {
             return None;
         }
-        let is_known = outage.told.as_ref().is_some_and(|told| {
-            told.is_like(&pending)
-                || (told.reason == Reason::Offline && pending.reason == Reason::Connecting)
+        let is_known = outage.last_reported.as_ref().is_some_and(|last| {
+            last.is_like(&pending)
+                || (last.reason == Reason::Offline && pending.reason == Reason::Connecting)
         });
         if is_known {
             return None;
         }
-        outage.told = Some(pending.clone());
+        outage.last_reported = Some(pending.clone());
         Some(pending)
     }
 
-    /// True for a channel whose subscription is confirmed.
     pub(super) fn is_confirmed(&self, index: usize) -> bool {
         self.confirmed.get(index).copied().unwrap_or(false)
     }
 
-    /// The reason, as far as it is known.
+    /// The reason, as far as known.
     fn pending(&self) -> Pending {
         if self.daemon_gone {
-            return Pending::new(Reason::NoDaemon, self.gone_because.as_str());
+            return Pending::new(Reason::NoDaemon, self.loss_reason.as_str());
         }
         match &self.over_limit {
             Some(limit) => Pending::new(Reason::OverLimit, limit),
@@ -255,8 +270,8 @@ impl Listening {
 
     fn reason(&self) -> String {
         match self.pending().to_string() {
-            words if words.is_empty() => words,
-            words => format!(": {words}"),
+            reason if reason.is_empty() => reason,
+            reason => format!(": {reason}"),
         }
     }
 
@@ -303,23 +318,24 @@ mod tests {
         listening.link(offline("no route"));
         assert_eq!(listening.due(), Some(Instant::now() + GRACE));
         tokio::time::advance(Duration::from_secs(12)).await;
-        let told = plain(listening.tell());
+        let told = plain(listening.report());
         assert_eq!(
             told.as_deref(),
             Some("pending: EXP has not confirmed 2 of 2 channels: expd is offline, no route")
         );
         assert_eq!(listening.due(), Some(Instant::now() + LOOK_AGAIN));
-        let for_scripts = listening.untold().unwrap();
+        let for_scripts = listening.take_unreported().unwrap();
         assert_eq!(
             (for_scripts.reason, &*for_scripts.detail),
             (Reason::Offline, "no route")
         );
-        assert_eq!(listening.untold(), None, "it is told once");
-        let gone = plain(listening.disconnected(0, "closed"));
+        assert_eq!(listening.take_unreported(), None, "it is told once");
+        let closed = DaemonLoss::Broken("closed".to_owned());
+        let gone = plain(listening.disconnected(0, &closed));
         assert!(gone.unwrap().starts_with("the daemon is gone: closed"));
-        assert_eq!(listening.disconnected(1, "closed"), None);
+        assert_eq!(listening.disconnected(1, &closed), None);
         let mut stopped = Listening::new(1, true);
-        let said = plain(stopped.disconnected(0, STOPPING)).unwrap();
+        let said = plain(stopped.disconnected(0, &DaemonLoss::Stopping)).unwrap();
         assert_eq!(said, "the daemon is stopping; waiting for it");
         listening.reconnected();
         assert_eq!(listening.subscription(0, Confirmed), None);

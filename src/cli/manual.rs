@@ -1,4 +1,4 @@
-//! `expd manual`: the manual pages, for those who make packages.
+//! `expd manual`: the manual pages, for packagers.
 
 use std::path::PathBuf;
 
@@ -6,10 +6,10 @@ use clap::Args;
 
 use super::failure::Failure;
 
-/// Write the manual pages of all commands into a folder
+/// Write the manual pages of all commands to a folder
 ///
-/// Made of the same text as the help. Packages call it once, while they are built; `expd
-/// completions` is its kin for shells.
+/// The pages have the same text as the help. Packages run this once, at build time; for shells, see
+/// `expd completions`.
 #[derive(Debug, Args)]
 #[command(
     hide = true,
@@ -18,7 +18,7 @@ Examples:
   expd manual target/man && man target/man/expd.1"
 )]
 pub(super) struct Manual {
-    /// The folder; created where it is missing
+    /// Folder; created if missing
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
 }
@@ -30,8 +30,7 @@ impl Manual {
             .and_then(|()| clap_mangen::generate_to(cli, &folder))
             .map_err(|error| {
                 Failure::Failed(format!(
-                    "cannot write the manual pages to {}: {error}; name a folder that can be \
-                     written to",
+                    "cannot write the manual pages to {}: {error}; name a writable folder",
                     folder.display()
                 ))
             })

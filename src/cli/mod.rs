@@ -1,6 +1,6 @@
-//! The command line: one file a command.
+//! The command line: one file per command.
 //!
-//! JSON goes to standard output, one document a line; messages for people go to standard error.
+//! JSON goes to standard output, one document per line; messages for people go to standard error.
 //! Commands that need the daemon reach it through [`expd_client`].
 
 mod access;
@@ -24,6 +24,7 @@ mod json_text;
 mod links;
 mod listen;
 mod listen_printer;
+mod listen_streams;
 mod listening;
 mod manual;
 mod output;
@@ -68,8 +69,8 @@ use runtime::run_client;
 /// Shares one EXP network connection with every program on this host.
 ///
 /// `expd serve` keeps the connection and offers it on a Unix socket, over gRPC; the other commands
-/// talk to that daemon. To try it without an EXP account, run `expd serve --embedded`: it brings a
-/// network of its own and prints what to type next.
+/// talk to that daemon. To try it without an EXP account, run `expd serve --embedded`: it includes
+/// an EXP network, and prints the next commands to try.
 ///
 /// Exit status: 0 done, 1 failed, 2 wrong usage, 3 daemon not reachable, 4 not online, 5 refused
 /// (nothing was sent), 6 unknown (it may have been sent).
@@ -81,17 +82,17 @@ use runtime::run_client;
     max_term_width = 100,
     after_help = "\
 Examples:
-  expd serve --embedded                              a daemon with a network to try things on
-  expd listen menu                                   print what is broadcast on the channel `menu`
+  expd serve --embedded                              a daemon with its own test network
+  expd listen menu                                   print the broadcasts on the channel `menu`
   expd broadcast menu hi '{\"table\": 4}' --timeout 2s   send an event, print the responses"
 )]
 struct Cli {
-    /// The daemon's socket [default: `$EXPD_SOCKET`, else `/run/expd/expd.sock` for root or where
-    /// it exists, else `$XDG_RUNTIME_DIR/expd/expd.sock`, else `/tmp/expd-UID/expd.sock`]
+    /// Socket of the daemon [default: `$EXPD_SOCKET`, else `/run/expd/expd.sock` for root or if it
+    /// exists, else `$XDG_RUNTIME_DIR/expd/expd.sock`, else `/tmp/expd-UID/expd.sock`]
     #[arg(long, global = true, value_name = "PATH", help_heading = "The daemon")]
     socket: Option<PathBuf>,
-    /// Tell more: which socket, and how long it took; with `serve` and `hub` a log of every step,
-    /// and of payloads where given twice
+    /// Verbose output: the socket, and the time to connect; with `serve` and `hub` a log of every
+    /// step, with payloads if given twice
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,
     #[command(subcommand)]
@@ -146,7 +147,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match parsed.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches)) {
         Ok(cli) => cli,
         Err(message) => {
-            // Help, the version, or a usage error. One that cannot be printed has no reader.
+            // Help, the version, or a usage error. A failure to print it has no reader.
             message.print().ok();
             return ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(2));
         }
@@ -158,7 +159,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(failure) => {
             if !matches!(
                 failure,
-                Failure::ReaderLeft | Failure::NotAllowed | Failure::Said(_)
+                Failure::ReaderLeft | Failure::NotAllowed | Failure::Reported(_)
             ) {
                 output::error(&failure);
             }
@@ -206,9 +207,14 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     }
 }
 
-/// The command line. Commands that ask no daemon neither show nor take the options about it.
+/// Error of a daemon option that a command does not use.
+#[derive(Debug, thiserror::Error)]
+#[error("this command does not use the daemon")]
+struct UnusedOption;
+
+/// The command line. Commands that do not use the daemon hide and refuse its options.
 fn command() -> clap::Command {
-    let refused = |_: &str| Err::<String, _>("this command asks no daemon");
+    let refused = |_: &str| Err::<String, _>(UnusedOption);
     let unused = move |id: &'static str| {
         let option = Arg::new(id).long(id).hide(true);
         option.value_parser(refused)

@@ -19,7 +19,7 @@ pub(super) use expd_domain::quoted::printable;
 
 /// Style of details.
 pub(super) const DIM: Style = Style::new().dimmed();
-/// Style of what stands out.
+/// Style of emphasis.
 pub(super) const BOLD: Style = Style::new().bold();
 /// Style of success.
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
@@ -28,23 +28,22 @@ pub(super) const WARN: Style = AnsiColor::Yellow.on_default();
 /// Style of errors.
 pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
 
-/// The text in a style.
+/// Applies a style to a text.
 pub(super) fn styled(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// Standard output. A write waits for the reader without blocking, so that a signal can end the
+/// Standard output. Writes wait for the reader without blocking, so that a signal can end the
 /// command meanwhile.
 pub(super) struct Output {
     stdout: tokio::io::Stdout,
     terminal: bool,
     colours: bool,
-    /// True for a terminal that shows nothing beyond ASCII.
+    /// True for a terminal that is limited to ASCII.
     is_ascii: bool,
 }
 
 impl Output {
-    /// Standard output of this process.
     pub(super) fn new() -> Self {
         let stdout = io::stdout();
         Self {
@@ -70,7 +69,7 @@ impl Output {
         self.json(payload.as_str()).await
     }
 
-    /// Writes a line for people, without its styles where standard output shows none.
+    /// Writes a line for people, without its styles if standard output shows none.
     pub(super) async fn text(&mut self, line: &str) -> Result<(), Failure> {
         let line = if self.colours {
             Cow::Borrowed(line)
@@ -83,8 +82,7 @@ impl Output {
         self.line(&line).await
     }
 
-    /// Writes a document: laid out for a reader on a terminal, as one line of its exact text
-    /// anywhere else.
+    /// Writes a document: indented on a terminal, otherwise as one line of its exact text.
     pub(super) async fn json(&mut self, text: &str) -> Result<(), Failure> {
         if self.terminal {
             return self.line(&pretty(&escaped(text))).await;
@@ -92,7 +90,7 @@ impl Output {
         self.line(&one_line(text)).await
     }
 
-    /// The JSON text as it is written here: on one line, and escaped for a terminal.
+    /// Formats JSON for one line of this output; for a terminal it is escaped.
     pub(super) fn shown<'t>(&self, json: &'t str) -> Cow<'t, str> {
         match one_line(json) {
             line if !self.terminal => line,
@@ -101,8 +99,8 @@ impl Output {
         }
     }
 
-    /// Writes bytes as they are. A terminal is spared what would command it: there they are shown
-    /// where they are text, escaped, and refused otherwise.
+    /// Writes bytes unchanged. On a terminal, which they could control, text is escaped and
+    /// anything else is refused.
     pub(super) async fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         if !self.terminal {
             return self.write(bytes).await;
@@ -116,7 +114,7 @@ impl Output {
         }
     }
 
-    /// Refuses to write content that is no text to a terminal.
+    /// Refuses binary content if standard output is a terminal.
     pub(super) fn check_for_bytes(&self, content_type: &str) -> Result<(), Failure> {
         let is_text = content_type.starts_with("text/") || content_type.contains("json");
         if self.terminal && !is_text {
@@ -125,7 +123,7 @@ impl Output {
         Ok(())
     }
 
-    /// Writes a piece of a larger whole, while the next one is on its way.
+    /// Writes one piece of a larger content; [`Self::flush`] follows the last one.
     pub(super) async fn piece(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         if self.terminal {
             return self.bytes(bytes).await;
@@ -165,19 +163,19 @@ fn write_failed(error: io::Error) -> Failure {
 
 fn binary() -> Failure {
     Failure::Failed(
-        "this is no text, and standard output is a terminal; send it to a file: … > FILE"
+        "this is not text, and standard output is a terminal; redirect it to a file: … > FILE"
             .to_owned(),
     )
 }
 
 /// Waits until the reader of standard output is gone, so that a command that waits for events does
-/// not outlive its pipe. Waits for ever where that cannot be seen, as for a file.
+/// not outlive its pipe. Waits forever where that cannot be detected, as for a file.
 pub(super) async fn reader_left() {
-    // On a thread of its own, which ends with the process at the latest: the runtime cannot watch
-    // a descriptor that others write to and that must stay blocking.
+    // On its own thread, which ends with the process at the latest: the runtime cannot watch a
+    // descriptor that others write to and that must stay blocking.
     let gone = tokio::task::spawn_blocking(|| {
         let stdout = io::stdout();
-        // No event is asked for: the kernel reports a closed reader in any case.
+        // No event is requested: the kernel reports a closed reader in any case.
         let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
         loop {
             match poll(&mut watched, None) {
@@ -193,7 +191,7 @@ pub(super) async fn reader_left() {
 
 /// Writes a line to standard error.
 pub(super) fn note(line: impl Display) {
-    // A message that nobody reads does not stop the work.
+    // A message that cannot be written does not stop the work.
     if is_watched() && !has_unicode() {
         writeln!(anstream::stderr(), "{}", ascii(&line.to_string())).ok();
     } else {
@@ -211,18 +209,17 @@ pub(super) fn error(error: impl Display) {
     ));
 }
 
-/// True where a person watches standard error.
+/// True if a person watches standard error.
 pub(super) fn is_watched() -> bool {
     io::stderr().is_terminal()
 }
 
-/// The progress line at the bottom of a terminal. Without a terminal it shows nothing.
+/// Progress line at the bottom of a terminal. Without a terminal, nothing is shown.
 pub(super) struct Progress {
     is_shown: bool,
 }
 
 impl Progress {
-    /// The progress line of this process.
     pub(super) fn new() -> Self {
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         Self {
@@ -262,11 +259,11 @@ struct Line {
 
 impl Line {
     fn draw(&mut self, frame: char, what: &str) {
-        // Short enough for one row nearly everywhere: only one row is erased.
+        // Short enough for one row of nearly every terminal: only one row is erased.
         let what: String = printable(what).chars().take(70).collect();
         self.drawn = true;
         let mut stderr = anstream::stderr();
-        // A progress line that cannot be drawn is no loss.
+        // A failure to draw the progress line does not matter.
         let what = if has_unicode() {
             what
         } else {

@@ -1,4 +1,4 @@
-//! Passwords from standard input; a terminal does not show what is typed.
+//! Reads passwords from standard input; a terminal does not echo them.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 
@@ -8,13 +8,13 @@ use super::failure::Failure;
 use super::stop_signal::StopSignal;
 use expd_domain::Secret;
 
-/// Size of the longest password: more than anybody types, and quickly hashed.
+/// Longest password: more than anybody types, and quickly hashed.
 const MAX_BYTES: u64 = 64 * 1024;
 
-/// Reads a password. The line break at its end is not part of it.
+/// Reads a password, without the line break at its end.
 pub(super) async fn read() -> Result<Secret, Failure> {
     let text = if io::stdin().is_terminal() {
-        // Before the echo goes: a signal that killed the process would leave the terminal without.
+        // Before the echo is turned off: a signal that killed the process would leave it off.
         let mut stop = StopSignal::new()?;
         let _echo_off = EchoOff::start().map_err(failed)?;
         // A prompt that cannot be written does not keep anybody from typing.
@@ -26,7 +26,7 @@ pub(super) async fn read() -> Result<Secret, Failure> {
             }) => typed,
             () = stop.received() => return Err(Failure::Failed("no password was given".into())),
         };
-        // In place of the line break that was typed and not shown.
+        // Replaces the line break that was typed but not echoed.
         writeln!(io::stderr()).ok();
         typed.map_err(io::Error::other).and_then(|typed| typed)
     } else {
@@ -38,9 +38,7 @@ pub(super) async fn read() -> Result<Secret, Failure> {
     let password = text.strip_suffix('\n').unwrap_or(&text);
     let password = password.strip_suffix('\r').unwrap_or(password);
     if password.is_empty() {
-        return Err(Failure::Usage(
-            "there is no password on standard input".into(),
-        ));
+        return Err(Failure::Usage("no password on standard input".into()));
     }
     Ok(Secret::new(password))
 }
@@ -74,7 +72,7 @@ impl EchoOff {
 
 impl Drop for EchoOff {
     fn drop(&mut self) {
-        // A terminal that cannot be set back is gone.
+        // A terminal that cannot be restored is gone.
         tcsetattr(io::stdin(), OptionalActions::Now, &self.0).ok();
     }
 }

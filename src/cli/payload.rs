@@ -1,4 +1,4 @@
-//! JSON arguments: JSON itself, `@FILE`, or `-` for standard input; and lines of it.
+//! Payloads from arguments (JSON, `@FILE`, or `-` for standard input) and from lines.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,12 +9,12 @@ use super::failure::Failure;
 use expd_domain::Payload;
 use expd_domain::payload::{MAX_BYTES, PayloadError};
 
-/// The meaning of an argument's characters.
+/// Format of an argument or a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// They are JSON.
+    /// JSON.
     Json,
-    /// They are a text, which becomes a JSON string.
+    /// Text, which becomes a JSON string.
     Text,
 }
 
@@ -41,7 +41,7 @@ pub(super) fn read_as(argument: Option<&str>, meaning: Meaning) -> Result<Payloa
     };
     payload(text, meaning).map_err(|error| {
         let hint = match (&error, argument) {
-            (PayloadError::NotJson(_), Some("-")) => "; for a broadcast a line, use --lines",
+            (PayloadError::NotJson(_), Some("-")) => "; to send one broadcast per line, use --lines",
             (PayloadError::NotJson(_), Some(text)) if !text.starts_with('@') => {
                 "; a JSON string needs its own quotes inside the shell's: '\"hello\"'; for a text, use --text"
             }
@@ -58,7 +58,7 @@ fn payload(text: String, meaning: Meaning) -> Result<Payload, PayloadError> {
     }
 }
 
-/// Payloads of a stream, one a line. Empty lines are passed over.
+/// Payloads of a stream, one per line. Empty lines are skipped, except in text.
 pub(super) struct Lines<R> {
     source: R,
     meaning: Meaning,
@@ -74,10 +74,10 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
         }
     }
 
-    /// The next payload with the number of its line; none at the end.
+    /// The next payload and its line number; none at the end.
     ///
     /// # Errors
-    /// The stream cannot be read. A line that is no payload is told with its number.
+    /// The stream cannot be read. An invalid line is returned with its number.
     pub(super) async fn next(
         &mut self,
     ) -> Result<Option<(u64, Result<Payload, Failure>)>, Failure> {
@@ -112,12 +112,12 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
             return Err(Failure::Usage(error.to_string()));
         }
         let text = String::from_utf8(bytes)
-            .map_err(|_| Failure::Usage("it is not UTF-8, as JSON must be".to_owned()))?;
+            .map_err(|_| Failure::Usage("not UTF-8, as JSON must be".to_owned()))?;
         payload(text, self.meaning).map_err(|error| Failure::Usage(error.to_string()))
     }
 }
 
-/// Reads to the end, or to a little more than the largest payload: enough to refuse it by its size.
+/// Reads to the end, but at most a little more than the largest payload: enough to report its size.
 fn read_all(source: impl Read, what: &str) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     let most = u64::try_from(MAX_BYTES).map_or(u64::MAX, |most| most.saturating_add(64 * 1024));

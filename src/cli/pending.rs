@@ -1,4 +1,4 @@
-//! The reason why a listening command waits: in a word for scripts, in a sentence for people.
+//! Reason why a listening command waits: a word for scripts, a sentence for people.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub(super) enum Reason {
     NoDaemon,
     /// The daemon refuses the listener, because a limit is reached.
     OverLimit,
-    /// The daemon logs in, or opens its socket.
+    /// The daemon is logging in, or opening its connection.
     Connecting,
     /// The daemon is not connected to EXP.
     Offline,
@@ -23,28 +23,27 @@ pub(super) enum Reason {
     Refused,
     /// The device waits to be paired.
     Pairing,
-    /// EXP refuses the channel, for a limit of its own or for lack of a right.
+    /// EXP refuses the channel because of a limit or a missing permission.
     ChannelRefused,
     /// EXP has not confirmed the channel yet.
     NotConfirmed,
 }
 
-/// Reason with its details; the state of one moment.
+/// A reason with its details, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Pending {
-    /// The reason.
     pub(super) reason: Reason,
-    /// The words of whoever knows more; empty where there are none.
+    /// Detail from EXP or the daemon; empty if none.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) detail: String,
-    /// Beginning of the link's state.
+    /// Start of the link's state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) since: Option<Time>,
 }
 
 impl Pending {
-    /// A reason in somebody's words.
+    /// A reason with a detail.
     pub(super) fn new(reason: Reason, detail: &str) -> Self {
         Self {
             reason,
@@ -53,8 +52,8 @@ impl Pending {
         }
     }
 
-    /// The reason that the state of the instance's link gives; where it is online, `refusals` are
-    /// EXP's words about the channels.
+    /// The reason according to the instance's link. While it is online, `refusals` are EXP's
+    /// messages about the channels.
     pub(super) fn of(link: Option<&LinkEvent>, refusals: &[String]) -> Self {
         let Some(link) = link else {
             return Self::new(Reason::NotConfirmed, "");
@@ -77,17 +76,17 @@ impl Pending {
         }
     }
 
-    /// True where the two tell people the same.
+    /// True if both have the same reason and detail.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         (self.reason, &self.detail) == (other.reason, &other.detail)
     }
 }
 
 impl fmt::Display for Pending {
-    /// A sentence; empty where nothing is known.
+    /// A sentence; empty if nothing is known.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let detail = printable(&self.detail);
-        let words = match self.reason {
+        let sentence = match self.reason {
             Reason::NotConfirmed => return f.write_str(&detail),
             Reason::NoDaemon => "no daemon answers",
             Reason::OverLimit => "expd refuses the listener",
@@ -97,7 +96,7 @@ impl fmt::Display for Pending {
             Reason::Refused => "expd is refused",
             Reason::Pairing => "expd is waiting to be paired",
         };
-        f.write_str(words)?;
+        f.write_str(sentence)?;
         match &*detail {
             "" => Ok(()),
             detail => write!(f, ", {detail}"),
@@ -105,7 +104,7 @@ impl fmt::Display for Pending {
     }
 }
 
-/// EXP's refusals among these channels.
+/// EXP's refusals of these channels.
 pub(super) fn refusals<'c>(channels: impl Iterator<Item = &'c ChannelStatus>) -> Vec<String> {
     let refused = channels.filter(|it| it.confirmed_at.is_none() && !it.refusal.is_empty());
     refused.map(|channel| channel.refusal.clone()).collect()

@@ -1,5 +1,4 @@
-//! Names of the programs at the other end of the daemon's connections, as this host's `/proc` has
-//! them.
+//! Names of the programs that use the daemon, from this host's `/proc`.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -7,11 +6,12 @@ use std::os::unix::fs::MetadataExt as _;
 use super::output::printable;
 use expd_client::LimitHit;
 
-/// Longest name of a program that is shown.
+/// Longest name of a program in a table.
 const MAX_NAME: usize = 24;
 
 /// The program of a process, as in `player 4242 (menu-board)`: its name, its ID, and its systemd
-/// unit. The ID alone where the process is not to be seen, or its ID is another user's by now.
+/// unit. Only its IDs if the process is not visible, or if another user's process has the ID by
+/// now.
 pub(super) fn program(pid: u32, uid: u32) -> String {
     if pid == 0 {
         return "over TCP".to_owned();
@@ -30,13 +30,13 @@ pub(super) fn program(pid: u32, uid: u32) -> String {
     }
 }
 
-/// The program that reached a limit, or the user where several are counted together.
+/// The program that reached a limit, or its user if several programs count together.
 pub(super) fn refused_program(hit: &LimitHit) -> String {
     if hit.pid != 0 {
         return short_program(hit.pid, hit.uid);
     }
     let user = printable(&hit.user);
-    let words = match user.as_ref() {
+    let name = match user.as_ref() {
         "owner" => "root or expd's user".to_owned(),
         "tcp" => "over TCP".to_owned(),
         "others" => "other users".to_owned(),
@@ -45,15 +45,15 @@ pub(super) fn refused_program(hit: &LimitHit) -> String {
             None => format!("other programs of {user}"),
         },
     };
-    clipped(&words, MAX_NAME)
+    clipped(&name, MAX_NAME)
 }
 
-/// A program in a column of a table.
+/// A program, short enough for a column of a table.
 pub(super) fn short_program(pid: u32, uid: u32) -> String {
     clipped(&program(pid, uid), MAX_NAME)
 }
 
-/// The text, cut to a number of characters.
+/// Cuts a text to `most` characters.
 pub(super) fn clipped(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
@@ -63,7 +63,8 @@ pub(super) fn clipped(text: &str, most: usize) -> String {
     short
 }
 
-/// The innermost service of a control group, without its ending. A user's session is none.
+/// The innermost service of a control group, without its suffix. The manager of a user's session
+/// does not count.
 fn unit(cgroup: &str) -> Option<String> {
     let lines = cgroup.lines();
     let path = lines

@@ -1,16 +1,16 @@
-//! Takes secrets out of a text that goes to somebody else: known ones wherever they stand, and
-//! whatever has the form or the name of one.
+//! Removes secrets from a text that leaves this host: known ones wherever they occur, and
+//! everything that has the form or the name of one.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Stands in place of a secret.
+/// Replacement of a secret.
 const REMOVED: &str = "[removed]";
 
-/// Shortest secret that is searched for as such: shorter ones would tear words apart. They still
-/// go where a name tells them.
+/// Shortest secret that is searched for by its value: shorter ones would match inside words. They
+/// are still removed where a name precedes them.
 const SHORTEST: usize = 4;
 
-/// Ends of names whose values are secrets.
+/// Suffixes of names whose values are secrets.
 const NAMES: [&str; 11] = [
     "secret",
     "password",
@@ -25,21 +25,21 @@ const NAMES: [&str; 11] = [
     "authorization",
 ];
 
-/// Takes secrets out of texts.
+/// Removes secrets from texts.
 #[derive(Default)]
 pub(super) struct Redactor {
     known: Vec<String>,
 }
 
 impl Redactor {
-    /// Adds a secret that is known, in each spelling that a text may have it in.
+    /// Adds a known secret, in each encoding that a text may contain.
     pub(super) fn add(&mut self, secret: &str) {
         if secret.len() < SHORTEST {
             return;
         }
         let json = serde_json::Value::String(secret.to_owned()).to_string();
         let encoded = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
-        // Its own quotes, and none that the secret ends with.
+        // Only the quotes of the JSON string, not one that the secret ends with.
         let json = json
             .strip_prefix('"')
             .and_then(|json| json.strip_suffix('"'));
@@ -49,13 +49,13 @@ impl Redactor {
                 self.known.push(spelling);
             }
         }
-        // One that contains another goes first.
+        // The longest first: one secret may contain another.
         self.known
             .sort_by_key(|known| std::cmp::Reverse(known.len()));
     }
 
-    /// Adds every value of a TOML document whose name is that of a secret, and the passwords of
-    /// its URLs.
+    /// Adds the values of a TOML document that have the name of a secret, and the passwords of its
+    /// URLs.
     pub(super) fn add_all(&mut self, table: &toml::Table) {
         for (name, value) in table {
             self.add_value(name, value);
@@ -80,7 +80,7 @@ impl Redactor {
         }
     }
 
-    /// The text without secrets.
+    /// Removes secrets from a text.
     pub(super) fn clean(&self, text: &str) -> String {
         let mut clean = text.to_owned();
         for known in &self.known {
@@ -91,7 +91,7 @@ impl Redactor {
     }
 }
 
-/// The document without the values of secrets.
+/// Removes the values of secrets from a document.
 pub(super) fn without_secrets(table: &mut toml::Table) {
     for (name, value) in table.iter_mut() {
         match value {
@@ -123,12 +123,12 @@ fn password_of(url: &str) -> Option<&str> {
     Some(user.split_once(':')?.1)
 }
 
-/// A line without what has the form of a secret: values after a secret's name, tokens, the
+/// Removes from a line what has the form of a secret: values after a secret's name, tokens, and the
 /// credentials of URLs.
 fn clean_line(line: &str) -> String {
     let mut clean = String::with_capacity(line.len());
     let mut rest = line;
-    // Names are made of these; everything else separates.
+    // Characters of a name; everything else separates.
     let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
     while let Some(start) = rest.find(is_part) {
         let (before, word_on) = rest.split_at(start);
@@ -157,7 +157,7 @@ fn clean_line(line: &str) -> String {
                 clean.push_str(after.get(..skipped).unwrap_or_default());
                 rest = removed(&mut clean, value, |c| match quote {
                     Some(quote) => c != quote,
-                    // A scheme comes before the credentials.
+                    // A scheme precedes the credentials.
                     None if is_header => true,
                     None => !c.is_whitespace() && !matches!(c, ',' | ';' | '}'),
                 });
@@ -176,7 +176,7 @@ fn clean_line(line: &str) -> String {
     clean
 }
 
-/// Adds the mark in place of the value that begins `text`, and returns what follows it.
+/// Replaces the value at the start of `text`, and returns what follows it.
 fn removed<'t>(clean: &mut String, text: &'t str, is_value: impl Fn(char) -> bool) -> &'t str {
     let end = text.find(|c| !is_value(c)).unwrap_or(text.len());
     if end > 0 {
@@ -185,7 +185,8 @@ fn removed<'t>(clean: &mut String, text: &'t str, is_value: impl Fn(char) -> boo
     text.get(end..).unwrap_or_default()
 }
 
-/// True for a word with the form of a signed token (JWT): three parts, the first one of JSON.
+/// True for a word with the form of a signed token (JWT): parts with dots between them, the first
+/// one JSON.
 fn is_token(word: &str) -> bool {
     word.len() > 20 && word.starts_with("eyJ") && word.matches('.').count() >= 1
 }

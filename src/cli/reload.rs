@@ -1,4 +1,4 @@
-//! `expd reload`: has the daemon read its settings again.
+//! `expd reload`: makes the daemon reload its settings.
 
 use std::path::PathBuf;
 
@@ -9,22 +9,22 @@ use super::failure::Failure;
 use super::output::{self, WARN, printable, styled};
 use expd_client::{ClientError, Code};
 
-/// Have the daemon read its settings again, and wait until they apply
+/// Reload the daemon's settings, and wait until they apply
 ///
-/// The same as `systemctl reload expd`, which runs it. A file with a mistake is refused as a whole:
-/// the command names the mistakes, ends with 1, and everything stays as it was. Root and the
-/// daemon's own user may ask for it. Where neither --socket nor `EXPD_SOCKET` names a socket,
-/// the one of the settings is asked.
+/// The same as `systemctl reload expd`, which runs this command. A file with a mistake is refused
+/// as a whole: the command reports the mistakes, exits with 1, and the old settings stay in force.
+/// Requires root or the daemon's own user. Without --socket and `EXPD_SOCKET`, uses the socket of
+/// the settings.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  sudo systemctl reload expd                         where it is a service of systemd
-  expd reload --socket /tmp/my.sock                  a daemon of one's own")]
+  sudo systemctl reload expd                         if expd is a systemd service
+  expd reload --socket /tmp/my.sock                  your own daemon")]
 pub(super) struct Reload {
-    /// The settings file that may name the socket [default: /etc/expd/expd.toml where it exists]
+    /// Settings file that may name the socket [default: /etc/expd/expd.toml if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print nothing of what the daemon's log says as well: the mistakes, and what needs a restart
+    /// Suppress what the daemon also logs: mistakes, and what needs a restart
     #[arg(short, long)]
     quiet: bool,
 }
@@ -36,7 +36,7 @@ impl Reload {
             Err(ClientError::Refused(refusal))
                 if self.quiet && refusal.code == Code::FailedPrecondition =>
             {
-                return Err(Failure::Said(1));
+                return Err(Failure::Reported(1));
             }
             reloaded => reloaded?,
         };

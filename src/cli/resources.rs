@@ -16,7 +16,7 @@ use super::payload;
 use super::table;
 use expd_domain::Payload;
 
-/// The longest text of a cell, in characters.
+/// Longest text of a cell, in characters.
 const MAX_CELL: usize = 60;
 
 /// A kind of resource.
@@ -46,7 +46,7 @@ impl Collection {
         format!("{}/{}", self.path(), segment(uuid))
     }
 
-    /// The fields that a table shows.
+    /// Columns of the table.
     fn columns(self) -> &'static [&'static str] {
         match self {
             Self::Content => &["name", "uuid", "subtype", "path"],
@@ -61,7 +61,7 @@ Examples:
   expd devices list name=lobby --sort name
   expd devices create '{\"name\": \"lobby\"}'
   expd devices edit UUID '{\"name\": \"entrance\"}'    null removes a field; without JSON: $EDITOR
-  expd devices watch UUID                            the document at each change of it")]
+  expd devices watch UUID                            the document at each change")]
 pub(super) struct Resources {
     #[command(subcommand)]
     command: Command,
@@ -77,7 +77,7 @@ enum Command {
     Watch(Watch),
 }
 
-/// List what there is: a table, or with --json one document a line
+/// List resources: a table, or with --json one document per line
 #[derive(Debug, Args)]
 pub(super) struct List {
     #[command(flatten)]
@@ -89,24 +89,24 @@ pub(super) struct List {
 /// Options of a search in a collection.
 #[derive(Debug, Args)]
 pub(super) struct Find {
-    /// Only those whose field has this value, as in name=lobby or location.uuid=UUID
+    /// Only those with this field value, as in name=lobby or location.uuid=UUID
     #[arg(value_name = "FIELD=VALUE", value_parser = filter)]
     filters: Vec<(String, String)>,
-    /// At most N
+    /// Limit to N
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// Without the first N
+    /// Skip the first N
     #[arg(long, value_name = "N")]
     skip: Option<u64>,
-    /// In the order of this field; -FIELD for the reverse
+    /// Sort by this field; -FIELD reverses the order
     #[arg(long, value_name = "FIELD", allow_hyphen_values = true)]
     sort: Option<String>,
-    /// Print the documents as JSON, one a line
+    /// Print documents as JSON, one per line
     #[arg(long)]
     json: bool,
 }
 
-/// Print one as JSON
+/// Print a resource as JSON
 #[derive(Debug, Args)]
 pub(super) struct Get {
     pub(super) uuid: String,
@@ -114,31 +114,31 @@ pub(super) struct Get {
     pub(super) instance: InstanceFlag,
 }
 
-/// Create one, and print it
+/// Create a resource, and print it
 #[derive(Debug, Args)]
 pub(super) struct Create {
-    /// The document: JSON, @FILE, or - for standard input [default: {}]
+    /// Document: JSON, @FILE, or - for standard input [default: {}]
     #[arg(value_name = "JSON")]
     document: Option<String>,
     #[command(flatten)]
     instance: InstanceFlag,
 }
 
-/// Change one in place, and print it
+/// Change a resource in place, and print it
 ///
-/// JSON names the changes (RFC 7396: objects are merged, null removes); the rest stays.
-/// Without JSON, the document is opened in $VISUAL or $EDITOR.
+/// JSON is a merge patch (RFC 7396: objects are merged, null removes); the rest stays. Without
+/// JSON, opens the document in $VISUAL or $EDITOR.
 #[derive(Debug, Args)]
 pub(super) struct Edit {
     uuid: String,
-    /// The change: JSON, @FILE, or - for standard input
+    /// Change: JSON, @FILE, or - for standard input
     #[arg(value_name = "JSON")]
     change: Option<String>,
     #[command(flatten)]
     instance: InstanceFlag,
 }
 
-/// Delete one
+/// Delete a resource
 #[derive(Debug, Args)]
 pub(super) struct Delete {
     uuid: String,
@@ -146,22 +146,27 @@ pub(super) struct Delete {
     instance: InstanceFlag,
 }
 
-/// Print one at each change of it (its `update`s), as JSON; null when it is deleted
+/// Print a resource at each change (its `update`s), as JSON; null after its deletion
 #[derive(Debug, Args)]
 pub(super) struct Watch {
     uuid: String,
-    /// End after N changes
+    /// Exit after N changes
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     #[command(flatten)]
     instance: InstanceFlag,
 }
 
-fn filter(text: &str) -> Result<(String, String), &'static str> {
+/// Error of parsing a filter.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a filter is FIELD=VALUE")]
+struct NotAFilter;
+
+fn filter(text: &str) -> Result<(String, String), NotAFilter> {
     text.split_once('=')
         .filter(|(field, _)| !field.is_empty())
         .map(|(field, value)| (field.to_owned(), value.to_owned()))
-        .ok_or("a filter is FIELD=VALUE")
+        .ok_or(NotAFilter)
 }
 
 impl Resources {
@@ -213,7 +218,7 @@ impl Find {
         Ok(query)
     }
 
-    /// Prints what was found, as documents or as a table.
+    /// Prints the results, as documents or as a table.
     pub(super) async fn print(&self, found: &Found, columns: &[&str]) -> Result<(), Failure> {
         let mut output = Output::new();
         if self.json {
@@ -235,7 +240,7 @@ impl Find {
             Some(total) if total > shown && (!self.json || output::is_watched()) => {
                 output::note(format_args!("{shown} of {total}"));
             }
-            None | Some(_) if shown == 0 && !self.json => output::note("there are none"),
+            None | Some(_) if shown == 0 && !self.json => output::note("none found"),
             None | Some(_) => {}
         }
         Ok(())
@@ -299,7 +304,7 @@ impl Edit {
         let path = collection.one(&self.uuid);
         let before = calls.get(&path).await?;
         let Some(after) = change.apply(&before)? else {
-            output::note("nothing is changed");
+            output::note("nothing changed");
             return Output::new().payload(&before).await;
         };
         let (before, after) = (parse_object(&before)?, parse_object(&after)?);
@@ -312,8 +317,8 @@ impl Edit {
     }
 }
 
-/// The smallest request that makes one document of the other: the changed fields alone, so that
-/// what others change meanwhile stays; the whole document where a field is removed.
+/// Smallest request that turns `before` into `after`: only the changed fields, so that changes by
+/// others meanwhile survive; the whole document if a field is removed.
 fn difference(
     before: &Map<String, Value>,
     after: Map<String, Value>,

@@ -1,4 +1,4 @@
-//! `expd respond`: answers a broadcast.
+//! `expd respond`: responds to a broadcast.
 
 use clap::Args;
 
@@ -8,11 +8,11 @@ use super::flags::InstanceFlag;
 use super::payload;
 use expd_domain::{BroadcastId, ChannelId};
 
-/// Answer a broadcast that `expd listen` printed
+/// Respond to a broadcast that `expd listen` printed
 ///
-/// Both IDs are in the output of `expd listen --json`, as `id` and `channelId`. The broadcaster
-/// gets the response while it is waiting; afterwards the command fails and says so. To answer
-/// every broadcast, see `expd listen --respond`.
+/// `expd listen --json` prints both IDs, as `id` and `channelId`. The broadcaster gets the response
+/// only while it waits; later, the command fails and says so. To respond to every broadcast, see
+/// `expd listen --respond`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -20,11 +20,11 @@ Examples:
   expd listen menu --json --count 1 | jq -r 'select(.broadcast) | .broadcast | .id, .channelId' \\
     | xargs -n 2 expd respond")]
 pub(super) struct Respond {
-    /// The broadcast's ID
+    /// Broadcast ID
     broadcast_id: String,
-    /// The ID of its channel
+    /// Channel ID of the broadcast
     channel_id: String,
-    /// The response: JSON, @FILE, or - for standard input [default: null]
+    /// Response: JSON, @FILE, or - for standard input [default: null]
     #[arg(value_name = "JSON", allow_negative_numbers = true)]
     payload: Option<String>,
     #[command(flatten)]

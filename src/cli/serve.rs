@@ -17,20 +17,20 @@ use crate::daemon::{self, ServeOptions};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  expd serve --embedded                              with a network of its own: nothing to configure
+  expd serve --embedded                              with its own network: nothing to configure
   expd serve --config /etc/expd/expd.toml")]
 pub(super) struct Serve {
-    /// The settings file [default: /etc/expd/expd.toml where it exists]
+    /// Settings file [default: /etc/expd/expd.toml if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Run an EXP-compatible network in this process too; without a settings file it has one
+    /// Run an EXP-compatible network in this process, too; without a settings file, it has one
     /// device, which the daemon logs in as
     #[arg(long)]
     embedded: bool,
     #[command(flatten)]
     log: LogFlag,
-    /// Form of the log: records of the journal where it is connected and else text (auto), text, or
-    /// JSON, one object a line [default: the settings' `daemon.log_format`, which is auto]
+    /// Log format: journal records if connected to the journal, else text (auto), text, or JSON,
+    /// one object per line [default: `daemon.log_format` of the settings, which is auto]
     #[arg(long, value_name = "FORMAT", value_parser = LogFormat::WORDS)]
     log_format: Option<String>,
 }

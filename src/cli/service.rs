@@ -1,8 +1,8 @@
-//! The service's eyes, for commands that look at an installed expd: run by root, they run again
+//! Runs the commands that inspect an installed expd as its service: started by root, they run again
 //! with the environment and the credentials of the service.
 //!
-//! Without them a proxy of `/etc/default/expd` or a secret of `LoadCredential=` would be missing,
-//! and what is said about the settings and the way to EXP would be about another daemon.
+//! Without these, a proxy of `/etc/default/expd` or a secret of `LoadCredential=` would be missing,
+//! and the findings would not be about the service.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -13,24 +13,24 @@ use super::failure::Failure;
 use super::system::has_systemd;
 use super::unit_view::{CredentialFolder, UnitView};
 
-/// The service of the package.
+/// Service of the package.
 const UNIT: &str = "expd.service";
 
-/// Credentials of the running service, as the manager gave them to it.
+/// Credentials that the service manager gave to the running service.
 const RUNNING: &str = "/run/credentials/expd.service";
 
-/// Set in the command that was run again.
-const MARK: &str = "EXPD_AS_SERVICE";
+/// Environment variable that marks the second run.
+const RERUN_VARIABLE: &str = "EXPD_AS_SERVICE";
 
-/// Runs this command again as the service sees the host, and waits for its end. False where this
-/// is that run already, or where there is no service to look for: no root, no systemd, no unit, or
-/// a settings file that the caller names.
+/// Runs this command again as the service sees the host, and waits for its end. Returns false if
+/// this is that run already, or if there is nothing to run as: not root, no systemd, no unit, or a
+/// settings file from the command line.
 ///
 /// # Errors
-/// The status of the command, which has said why.
+/// The second run failed, and has reported why.
 pub(super) async fn has_run_as_service(file: Option<&Path>) -> Result<bool, Failure> {
     let is_root = rustix::process::geteuid().is_root();
-    if file.is_some() || !is_root || !has_systemd() || std::env::var_os(MARK).is_some() {
+    if file.is_some() || !is_root || !has_systemd() || std::env::var_os(RERUN_VARIABLE).is_some() {
         return Ok(false);
     }
     let Ok(mut view) = UnitView::read(UNIT) else {
@@ -49,7 +49,7 @@ pub(super) async fn has_run_as_service(file: Option<&Path>) -> Result<bool, Fail
         arguments.extend([OsString::from("--config"), config.into()]);
     }
     let mut command = Command::new(program);
-    command.args(arguments).env(MARK, "1");
+    command.args(arguments).env(RERUN_VARIABLE, "1");
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(is_of_settings) {
             command.env_remove(name);
@@ -70,13 +70,13 @@ pub(super) async fn has_run_as_service(file: Option<&Path>) -> Result<bool, Fail
     let status = status.map_err(cannot("run as the service"))?;
     match status.code() {
         Some(0) => Ok(true),
-        code => Err(Failure::Said(
+        code => Err(Failure::Reported(
             code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1),
         )),
     }
 }
 
-/// True for a variable of this shell that would take the place of the service's.
+/// True for a variable of this shell that would override the service's.
 fn is_of_settings(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     name.starts_with("EXPD__") || name.ends_with("_PROXY") || name == "CREDENTIALS_DIRECTORY"

@@ -11,7 +11,7 @@ pub(super) fn load(file: Option<PathBuf>) -> Result<Loaded, Failure> {
     load_from(&Source::from_process(file))
 }
 
-/// As [`load`], from other sources than this process's.
+/// As [`load`], from any sources.
 pub(super) fn load_from(source: &Source) -> Result<Loaded, Failure> {
     config::load(source).map_err(|errors| {
         for mistake in errors.mistakes() {

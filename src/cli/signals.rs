@@ -1,4 +1,4 @@
-//! `expd fling`, `identify`, `restart`: the broadcasts that EXP's players know.
+//! `expd fling`, `identify`, `restart`: the broadcasts that EXP's players handle.
 
 use std::time::Duration;
 
@@ -9,46 +9,46 @@ use super::daemon_socket::DaemonSocket;
 use super::failure::Failure;
 use super::flags::{InstanceFlag, call_duration};
 
-/// Have a device, or all at a location or with an experience, start an app
+/// Start an app on a device, or on all devices of a location or an experience
 ///
-/// Broadcasts `fling` on the channel. Prints the responses as JSON, one a line.
+/// Broadcasts `fling` on the channel. Prints the responses as JSON, one per line.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   expd fling UUID '{\"app\": \"menu-board\"}' --timeout 2s")]
 pub(super) struct Fling {
-    /// The channel: the uuid of a device, a location or an experience, or LOCATION:zone:KEY
+    /// Channel: the uuid of a device, a location or an experience, or LOCATION:zone:KEY
     channel: String,
-    /// The app launch document: JSON, @FILE, or - for standard input
+    /// App launch document: JSON, @FILE, or - for standard input
     #[arg(value_name = "JSON", allow_negative_numbers = true)]
     document: String,
     #[command(flatten)]
     options: Options,
 }
 
-/// Have a device show which one it is
+/// Make a device identify itself
 ///
-/// Broadcasts `identify` on the channel. Prints the responses as JSON, one a line.
+/// Broadcasts `identify` on the channel. Prints the responses as JSON, one per line.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  expd identify UUID --timeout 2s                    and print who answers")]
+  expd identify UUID --timeout 2s                    print who responds")]
 pub(super) struct Identify {
-    /// The channel: the uuid of a device, a location or an experience, or LOCATION:zone:KEY
+    /// Channel: the uuid of a device, a location or an experience, or LOCATION:zone:KEY
     channel: String,
     #[command(flatten)]
     options: Options,
 }
 
-/// Have a device restart its player
+/// Restart the player of a device
 ///
-/// Broadcasts `restart` on the channel. Prints the responses as JSON, one a line.
+/// Broadcasts `restart` on the channel. Prints the responses as JSON, one per line.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   expd restart UUID")]
 pub(super) struct Restart {
-    /// The channel: the uuid of a device, a location or an experience, or LOCATION:zone:KEY
+    /// Channel: the uuid of a device, a location or an experience, or LOCATION:zone:KEY
     channel: String,
     #[command(flatten)]
     options: Options,

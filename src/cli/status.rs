@@ -17,18 +17,18 @@ use expd_client::LinkEvent;
 
 /// Show the state of the daemon: its links, channels and listeners
 ///
-/// Shows for each channel since when a listener wants it, when the daemon last asked EXP for it,
-/// when EXP last confirmed it, and when the last broadcast arrived. A wanted channel that EXP does
-/// not confirm is asked for again.
+/// Shows for each channel since when a listener has wanted it, when the daemon last requested it
+/// from EXP, when EXP last confirmed it, and when the last broadcast arrived. A wanted channel that
+/// EXP does not confirm is requested again.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   expd status
   expd status --json | jq -r '.instances[].link.state'
-  expd status --check && echo online                 4 where an instance is not online
+  expd status --check && echo online                 exit status 4 if an instance is not online
   expd status --watch                                each change of a link's state, until Ctrl-C")]
 pub(super) struct Status {
-    /// Print JSON: one document, or with --watch one for each change
+    /// Print JSON: one document, or with --watch one per change
     #[arg(long)]
     json: bool,
     /// Print the state of every link, then each change
@@ -36,11 +36,10 @@ pub(super) struct Status {
     watch: bool,
     #[command(flatten)]
     local_time: LocalTimeFlag,
-    /// Print the state of every link, and end with exit status 4 where one is not online, 3 where
-    /// no daemon answers
+    /// Print the state of every link, and exit with 4 if one is not online, 3 if no daemon answers
     #[arg(long, conflicts_with = "watch")]
     check: bool,
-    /// With --check: look at this instance alone, by its name
+    /// With --check, check only the instance NAME
     #[arg(long, value_name = "NAME", requires = "check")]
     instance: Option<String>,
 }
@@ -69,7 +68,7 @@ impl Status {
         stdout.text(page.trim_end()).await
     }
 
-    /// Prints the links that are looked at, and fails unless all of them are online.
+    /// Prints the selected links, and fails unless all of them are online.
     async fn check(
         &self,
         status: &expd_client::Status,

@@ -1,4 +1,5 @@
-//! Layout of the daemon's status for people: at most 80 columns, to be read over the phone.
+//! Layout of the daemon's status for people: at most 80 columns, so that it can be read out over
+//! the phone.
 
 use std::time::SystemTime;
 
@@ -13,13 +14,13 @@ use expd_client::{
 };
 use expd_domain::identity::display_pairing_code;
 
-/// Columns of a terminal that everybody has.
+/// Width that every terminal has, in columns.
 const WIDTH: usize = 80;
 
-/// Columns before a fact.
+/// Indent of a fact, in columns.
 const INDENT: usize = 16;
 
-/// Columns of names in the tables, so that a row fits.
+/// Widths of names in the tables, so that a row fits.
 const MAX_CHANNEL: usize = 22;
 const MAX_LISTENED: usize = 15;
 const MAX_EVENT: usize = 8;
@@ -27,7 +28,7 @@ const MAX_APP: usize = 16;
 const MAX_ORIGIN: usize = 24;
 const MAX_LIMIT: usize = 28;
 
-/// Rows of limits that were reached: a page is to be read.
+/// Number of reached limits that are listed; more would make the page unreadable.
 const MAX_HITS: usize = 10;
 
 /// The state of a link, in its colour.
@@ -40,7 +41,7 @@ pub(super) fn link_state(state: LinkState) -> String {
     styled(style, state.explain())
 }
 
-/// Number of sockets that were cut, which somebody should look at.
+/// Number of closed sockets, highlighted as a warning.
 fn count_of_cut(cut: u64) -> String {
     match cut {
         0 => "0".to_owned(),
@@ -48,7 +49,7 @@ fn count_of_cut(cut: u64) -> String {
     }
 }
 
-/// A page that shows the status of one moment.
+/// Page with the status of one moment.
 pub(super) struct StatusPage {
     now: SystemTime,
     text: String,
@@ -63,7 +64,7 @@ impl StatusPage {
         }
     }
 
-    /// The page of the daemon at `socket`.
+    /// Renders the page of the daemon at `socket`.
     pub(super) fn render(mut self, status: &expd_client::Status, socket: &str) -> String {
         let up = status.started_at.map(|started| self.age(started));
         self.line(&format!(
@@ -227,7 +228,7 @@ impl StatusPage {
         self.table(&heading, rows.collect());
     }
 
-    /// Web pages, and what became of those of each app.
+    /// The open web pages, and the totals of each app.
     fn web_pages(&mut self, status: &expd_client::Status) {
         let heading = [
             "page of",
@@ -262,7 +263,7 @@ impl StatusPage {
         self.table(&heading, rows.collect());
     }
 
-    /// Programs that were refused because a limit was reached, the latest first.
+    /// Programs that were refused because of a limit, the latest first.
     fn limit_hits(&mut self, hits: &[LimitHit]) {
         let heading = ["limit reached", "by", "refused", "last"];
         let rows = hits.iter().take(MAX_HITS).map(|hit| {
@@ -286,7 +287,7 @@ impl StatusPage {
         self.text.push('\n');
     }
 
-    /// Adds a fact under its name, on as many lines as it needs.
+    /// Adds a named fact, on as many lines as it needs.
     fn fact(&mut self, name: &str, fact: &str) {
         self.styled_fact(name, fact, Style::new());
     }
@@ -310,7 +311,7 @@ impl StatusPage {
         }
     }
 
-    /// Time since `time`; 0s where the clocks disagree.
+    /// Time since `time`; 0s if it is in the future.
     fn age(&self, time: Time) -> String {
         ages::since(time, self.now)
     }
@@ -333,7 +334,7 @@ fn identity(identity: &Identity) -> String {
     format!("{who}{organization}{paired}")
 }
 
-/// The text in lines of at most `width` characters, broken between words where there are any.
+/// Breaks a text into lines of at most `width` characters, between words where possible.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();

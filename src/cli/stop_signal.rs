@@ -1,4 +1,4 @@
-//! The signals that end a command which would run for ever: Ctrl-C and SIGTERM.
+//! Signals that end a command which would run forever: Ctrl-C and SIGTERM.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -11,7 +11,7 @@ pub(super) struct StopSignal {
 }
 
 impl StopSignal {
-    /// Takes the signals over.
+    /// Takes over the signals.
     pub(super) fn new() -> Result<Self, Failure> {
         let handler = |kind| {
             signal(kind).map_err(|source| Failure::System {

@@ -2,7 +2,7 @@
 
 use super::output::{DIM, styled};
 
-/// The lines of rows under a heading, each column as wide as its widest cell; none without rows.
+/// Lays out rows under a heading, each column as wide as its widest cell. No lines without rows.
 pub(super) fn lines(heading: &[&str], rows: Vec<Vec<String>>) -> Vec<String> {
     if rows.is_empty() {
         return Vec::new();
@@ -28,7 +28,7 @@ pub(super) fn lines(heading: &[&str], rows: Vec<Vec<String>>) -> Vec<String> {
     table.iter().map(line).collect()
 }
 
-/// The columns of a terminal that a cell takes, without its styles.
+/// Width of a cell on a terminal, in columns; styles do not count.
 fn width_of(cell: &str) -> usize {
     anstream::adapter::strip_str(cell)
         .map(|part| part.chars().count())

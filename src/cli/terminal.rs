@@ -1,9 +1,9 @@
-//! Abilities of the terminal, as the environment tells them: a serial console has few.
+//! Capabilities of the terminal, according to the environment: a serial console has few.
 
 use std::borrow::Cow;
 
-/// True of a terminal of the VT100 to VT220 kind, as a serial console's login names it: without
-/// colours, and without any character beyond ASCII that could be relied on.
+/// True for a terminal of the VT100 to VT220 family, as a serial console's login names it: no
+/// colours, and no reliable character beyond ASCII.
 pub(super) fn is_serial() -> bool {
     std::env::var("TERM").is_ok_and(|term| is_serial_kind(&term))
 }
@@ -13,7 +13,7 @@ fn is_serial_kind(term: &str) -> bool {
     model.is_some_and(|model| model.starts_with(['1', '2']))
 }
 
-/// True where the terminal shows Unicode.
+/// True if the terminal shows Unicode.
 pub(super) fn has_unicode() -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()
@@ -22,7 +22,7 @@ pub(super) fn has_unicode() -> bool {
     !is_serial() && is_unicode(locale.as_deref())
 }
 
-/// True of a locale in UTF-8. Without a locale the terminal decides, and most are in UTF-8.
+/// True for a UTF-8 locale. Without a locale the terminal decides, and most use UTF-8.
 fn is_unicode(locale: Option<&str>) -> bool {
     locale.is_none_or(|locale| {
         let locale = locale.to_ascii_lowercase();
@@ -30,7 +30,7 @@ fn is_unicode(locale: Option<&str>) -> bool {
     })
 }
 
-/// The text in ASCII, one character for one.
+/// Converts a text to ASCII, one character for one.
 pub(super) fn ascii(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return Cow::Borrowed(text);

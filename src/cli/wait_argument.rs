@@ -1,14 +1,14 @@
-//! `--wait DURATION` beside `--wait=DURATION`: an option whose value may be left out takes none
-//! from the next word, and a duration is never a payload.
+//! Accepts `--wait DURATION` beside `--wait=DURATION`: the parser does not take the next argument
+//! as an optional value, and a duration is never a payload.
 
 use std::ffi::OsString;
 
 use crate::config::parse_duration;
 
-/// The option, as the parser knows it.
+/// The short name of the option.
 pub(super) const SHORT: &str = "wait";
 
-/// The command line with a duration that follows `--wait` as its value.
+/// Joins a duration that follows `--wait` to the option.
 pub(super) fn joined(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut joined: Vec<OsString> = Vec::new();
     let mut is_open = true;
@@ -17,7 +17,7 @@ pub(super) fn joined(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsStr
             is_open && matches!(before.to_str(), Some("--wait" | "--wait-for-connection"))
         };
         let is_duration = argument.to_str().is_some_and(|text| {
-            // JSON numbers are payloads; `0` is one as well.
+            // A JSON number is a payload, and so is `0`.
             text.parse::<f64>().is_err() && parse_duration(text).is_ok()
         });
         match joined.last_mut().filter(|before| is_wait(before)) {

@@ -1,4 +1,4 @@
-//! `expd web`: what browsers need to reach the door for pages.
+//! `expd web`: what browsers need to call the door for pages.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use super::output::{self, Output};
 use super::settings;
 use crate::config::WebSettings;
 
-/// Prepare browsers for the door for pages
+/// Configure browsers for the door for pages
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -27,17 +27,17 @@ enum WebCommand {
     Policy(Policy),
 }
 
-/// Print the policy that lets Chromium's pages call the door
+/// Print the policy that allows Chromium's pages to call the door
 ///
-/// Chromium asks its user before a page of another host calls a loopback address; on a kiosk nobody
-/// answers. The policy permits it to the origins of `web.apps`. Needs no daemon.
+/// Chromium asks its user before a page of another host may call a loopback address; on a kiosk
+/// nobody answers. The policy allows it for the origins of `web.apps`. Needs no daemon.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   expd web policy
   expd web policy | sudo tee /etc/chromium/policies/managed/expd.json")]
 struct Policy {
-    /// The settings file [default: /etc/expd/expd.toml where it exists]
+    /// Settings file [default: /etc/expd/expd.toml if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -94,8 +94,8 @@ fn patterns(web: &WebSettings) -> BTreeSet<String> {
     origins.filter_map(|origin| pattern(origin)).collect()
 }
 
-/// The pattern of one origin alone: without a port it would be that of all ports. None where the
-/// origin is on this host.
+/// The pattern of one origin; without its port it would match all ports. None if the origin is on
+/// this host.
 fn pattern(origin: &str) -> Option<String> {
     let url = Url::parse(origin).ok()?;
     let loopback = match url.host()? {

@@ -1,4 +1,4 @@
-//! Points in time for people: in UTC, or in this host's time zone.
+//! Times for people: in UTC, or in this host's time zone.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

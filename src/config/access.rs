@@ -10,20 +10,20 @@ use super::route::Route;
 use super::section::Section;
 use super::settings::{DEFAULT_INSTANCE, DaemonSettings, WebApp};
 
-/// Notes a mistake where rules are set although the settings declare that there are none.
+/// Reports access rules although the settings declare that there are none.
 pub(super) fn check_open(reader: &mut Reader, daemon: &DaemonSettings, access: &[AccessRule]) {
     if daemon.open && access.iter().any(AccessRule::is_of_programs) {
         let mut section = Section::new(reader, Route::default().key("daemon"));
         section.mistake(
             keys::ACCESS,
-            "says that there are no access rules, and there are",
+            "declares that there are no access rules, but there are some",
             "remove it, or the [[access]] rules",
         );
     }
 }
 
-/// Warns where there are rules about programs, and none lets anybody see the status: the operator's
-/// tools and monitoring then show nothing, not even to root.
+/// Warns if no rule about programs allows `status`: the operator's tools and monitoring then show
+/// nothing, not even to root.
 pub(super) fn check_status(reader: &mut Reader, access: &[AccessRule]) {
     let mut programs = access
         .iter()
@@ -35,8 +35,8 @@ pub(super) fn check_status(reader: &mut Reader, access: &[AccessRule]) {
     let mut section = Section::new(reader, Route::default());
     section.warning(
         keys::ACCESS,
-        "no rule lets anybody see the status, root included",
-        "give \"status\" to who operates this device, as in user = \"root\" with allow = [\"status\", \"admin\"]",
+        "no rule allows \"status\", not even to root",
+        "allow it to the operator of this device, as in user = \"root\" with allow = [\"status\", \"admin\"]",
     );
 }
 
@@ -48,8 +48,8 @@ pub(super) struct KnownNames<'a> {
     pub tokens: &'a [BearerToken],
 }
 
-/// Reads the access rules. A rule on an instance that is not known is a mistake, and one on an app
-/// or a token that is not known matches nobody.
+/// Reads the access rules. An unknown instance in a rule is a mistake; a rule with an unknown app
+/// or token matches no caller.
 pub(super) fn read(reader: &mut Reader, known: KnownNames<'_>) -> Vec<AccessRule> {
     let routes = reader.items(&Route::default().key("access"));
     routes
@@ -74,7 +74,7 @@ fn read_one(section: &mut Section<'_>) -> AccessRule {
         unit: section.text("unit"),
         app: section.text("app"),
         token: section.text("token"),
-        // Unknown words have been reported.
+        // Unknown words are reported already.
         allow: section
             .choices("allow")
             .unwrap_or_default()
@@ -109,7 +109,7 @@ fn check_allow(section: &mut Section<'_>, rule: &AccessRule) {
     }
 }
 
-/// Checks the keys that say for whom a rule is.
+/// Checks the keys that select the callers of a rule.
 fn check_caller(section: &mut Section<'_>, rule: &AccessRule, known: KnownNames<'_>) {
     if let Some(app) = &rule.app {
         let others = ["uid", "user", "group", "unit", "token"];
@@ -133,7 +133,7 @@ fn check_caller(section: &mut Section<'_>, rule: &AccessRule, known: KnownNames<
         let others = ["uid", "user", "group", "unit"];
         check_alone(
             section,
-            "over TCP no user and no unit is known",
+            "a caller over TCP has no user and no unit",
             "token",
             &others,
         );
@@ -153,8 +153,8 @@ fn check_caller(section: &mut Section<'_>, rule: &AccessRule, known: KnownNames<
             );
         }
     }
-    // Accounts come and go while the settings stay, and a rule that matches nobody admits nobody: a
-    // warning suffices.
+    // Accounts come and go while the settings stay, and a rule that matches no caller admits none:
+    // a warning suffices.
     if let Some(user) = &rule.user
         && !matches!(accounts::user_id(user), Ok(Some(_)))
     {
@@ -187,11 +187,11 @@ fn check_instances(section: &mut Section<'_>, rule: &AccessRule, known: &[String
     if runs && !rule.instances.is_empty() && rule.instances.iter().all(is_known) {
         section.mistake(
             "instances",
-            "\"run\" is about identities that programs bring along, and these names are configured: this rule would never allow one",
+            "\"run\" is for identities that programs bring along, but these instances are configured: this rule would never allow one",
             "give \"run\" a rule of its own, or name here what may be run",
         );
     }
-    // A rule with `run` names what is run, which no settings know.
+    // A rule with `run` names instances that programs bring along, which the settings do not list.
     for instance in rule
         .instances
         .iter()
@@ -205,7 +205,7 @@ fn check_instances(section: &mut Section<'_>, rule: &AccessRule, known: &[String
     }
 }
 
-/// Checks that each permission of a rule can meet the conditions of it.
+/// Checks that the conditions of a rule can apply to each of its permissions.
 fn check_conditions(section: &mut Section<'_>, rule: &AccessRule) {
     let of_channels = [
         Verb::Listen,
@@ -233,7 +233,7 @@ fn check_conditions(section: &mut Section<'_>, rule: &AccessRule) {
             let verb = quoted(verb.name());
             section.mistake(
                 key,
-                format!("{verb} is not about {key}: this rule would never allow it"),
+                format!("{key} does not apply to {verb}: this rule would never allow it"),
                 format!("give {verb} a rule of its own, without {key}"),
             );
         }
@@ -241,7 +241,7 @@ fn check_conditions(section: &mut Section<'_>, rule: &AccessRule) {
     if rule.system == Some(true) && rule.allow.contains(&Verb::Broadcast) {
         section.warning(
             "allow",
-            "nobody may broadcast on system channels: this rule will never allow it",
+            "broadcasts on system channels are never allowed, not even by this rule",
             "leave \"broadcast\" out, or give it a rule of its own",
         );
     }

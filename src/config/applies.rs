@@ -1,5 +1,5 @@
-//! The time at which a changed setting applies: at a reload, or after a restart. The reference of
-//! the settings and a reload's own words come from here.
+//! Time at which a changed setting applies: at a reload or after a restart. The reference of the
+//! settings and the messages of a reload use it.
 
 use super::keys;
 
@@ -13,7 +13,7 @@ pub(super) enum Applies {
 }
 
 impl Applies {
-    /// The word in the reference.
+    /// Word in the reference.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Reload => "reload",
@@ -21,8 +21,7 @@ impl Applies {
         }
     }
 
-    /// Of the key `name` in `section`. A new key of a section that needs a restart needs one too,
-    /// until it is named here.
+    /// Looks up the key `name` in `section`. A key that is not listed here needs a restart.
     pub(super) fn of(section: &str, name: &str) -> Self {
         match (section, name) {
             ("daemon", keys::ACCESS | "log" | "drain_timeout")
@@ -41,13 +40,13 @@ impl Applies {
     }
 }
 
-/// True for a changed key, in the form of the file, that a reload does not apply.
+/// True if a change of this key, given in the form of the file, needs a restart.
 pub fn needs_restart(key: &str) -> bool {
     let (section, name) = place(key);
     Applies::of(&section, name) == Applies::Restart
 }
 
-/// Section and name of a key in the form of the file: those of `access[3].uid` are `access[]` and
+/// Splits a key in the form of the file into section and name: `access[3].uid` into `access[]` and
 /// `uid`.
 fn place(key: &str) -> (String, &str) {
     let array = format!("{key}[]");

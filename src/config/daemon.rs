@@ -12,7 +12,7 @@ use super::settings::{DaemonSettings, Limits, LogFormat, LogLevel, UserLimits};
 use super::tokens;
 use crate::shares::Rate;
 
-/// Reads the daemon's settings. Tokens may lie in systemd's `credentials` folder.
+/// Reads the daemon's settings. Tokens may be in systemd's `credentials` folder.
 pub(super) fn read(reader: &mut Reader, credentials: Option<&Path>) -> DaemonSettings {
     let tokens = tokens::read(reader, credentials);
     let default = DaemonSettings::default();

@@ -1,5 +1,5 @@
-//! Digests of all values by key, which reveal at a reload what has changed. Digests, since some
-//! values are secrets; they compare values within one process only.
+//! Digests of all values by key, compared at a reload to find the keys that have changed. The
+//! values themselves may be secrets. Digests are comparable within one process only.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -10,17 +10,17 @@ use zeroize::Zeroizing;
 
 use super::route::Route;
 
-/// The digest of every key that is set.
+/// Digests of all keys that are set.
 #[derive(Clone, Debug, Default)]
 pub struct ValueDigests(BTreeMap<String, Digest>);
 
 type Digest = [u8; 32];
 
-/// Salt of every digest, so that a short secret cannot be found by trying.
+/// Salt of all digests, so that a short secret cannot be found by trying.
 static SALT: LazyLock<[u8; 32]> = LazyLock::new(rand::random);
 
 impl ValueDigests {
-    /// The keys in which other settings differ, in the form of the file.
+    /// Keys whose values differ, in the form of the file.
     pub fn changed(&self, other: &Self) -> Vec<String> {
         let mut keys: Vec<String> = self.0.keys().chain(other.0.keys()).cloned().collect();
         keys.sort_unstable();
@@ -29,8 +29,7 @@ impl ValueDigests {
         keys
     }
 
-    /// True where a key of other settings differs: another value, or another content of the file
-    /// that it names.
+    /// True if `key` differs: in its value, or in the content of the file that it names.
     pub fn differs_at(&self, other: &Self, key: &str) -> bool {
         self.0.get(key) != other.0.get(key)
     }
@@ -52,7 +51,7 @@ impl ValueDigests {
         }
     }
 
-    /// Adds another text to a key's digest: the content of the file that it names.
+    /// Adds the content of the file that a key names to the key's digest.
     pub(super) fn note(&mut self, route: &Route, text: &str) {
         let key = route.to_string();
         let before = self.0.get(&key).copied().unwrap_or_default();

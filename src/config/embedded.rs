@@ -7,8 +7,9 @@ use expd_hub::HubDevice;
 
 use super::settings::{Credentials, DEFAULT_INSTANCE, InstanceSettings, Settings};
 
-/// Adds what an embedded network needs. Configured instances stay as they are. Without any, the
-/// default instance logs in as the network's first device, which is generated if there is none.
+/// Adds the settings that an embedded network needs. Configured instances stay as they are. Without
+/// any, the default instance logs in as the network's first device, which is generated if there is
+/// none.
 #[must_use]
 pub fn embed(mut settings: Settings) -> Settings {
     if !settings.instances.is_empty() {
@@ -17,7 +18,7 @@ pub fn embed(mut settings: Settings) -> Settings {
     if settings.hub.devices.is_empty() {
         settings.hub.devices.push(HubDevice {
             uuid: uuid::Uuid::new_v4().to_string(),
-            // Two of them are as strong as the HMAC key that this is.
+            // Two UUIDs have the strength of an HMAC key, which this secret is.
             secret: Secret::new(format!(
                 "{}{}",
                 uuid::Uuid::new_v4().simple(),
@@ -39,8 +40,8 @@ pub fn embed(mut settings: Settings) -> Settings {
     settings
 }
 
-/// Puts the address that the network is bound to in place of the configured one, in its settings
-/// and in every instance that points there.
+/// Replaces the network's configured address by the bound one, in its own settings and in every
+/// instance that points to it.
 pub fn follow(settings: &mut Settings, bound: SocketAddr) {
     let before = local_url(settings.hub.listen);
     settings.hub.listen = bound;

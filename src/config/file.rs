@@ -16,7 +16,7 @@ use super::text_file::read_settled;
 /// Limit on the settings file; a sane one has a few kilobytes.
 const LARGEST: u64 = 1 << 20;
 
-/// The end of the file, which reveals one that was truncated.
+/// Facts about the end of the file, by which a truncated file is recognized.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FileEnd {
     /// The last line has no newline.
@@ -25,11 +25,11 @@ pub struct FileEnd {
     pub(super) rule: Option<usize>,
 }
 
-/// The mistake of a file whose last line has no newline.
-pub(super) const UNFINISHED: &str = "the last line has no end: the file may have been cut, and a rule in it may allow more than was meant";
+/// Mistake of a file whose last line has no newline.
+pub(super) const UNFINISHED: &str = "the last line has no newline: the file may be truncated, and a rule in it may allow more than intended";
 
 impl Layer {
-    /// Reads the file. None, with the mistake noted, if it cannot be read or is not TOML.
+    /// Reads the file. `None` if it cannot be read or is not TOML; the mistake is noted.
     pub(super) fn from_file(path: &Path, findings: &mut Findings) -> Option<(Self, FileEnd)> {
         let text = match read_settled(path, LARGEST) {
             Ok(text) => text,
@@ -53,7 +53,7 @@ impl Layer {
         };
         let (table, errors) = DeTable::parse_recoverable(&text);
         for error in &errors {
-            // Not the error's own text: it quotes the line, which may contain a secret.
+            // The error's `Display` would quote the line, which may contain a secret.
             let (line, column) = position(&text, error.span().map_or(0, |span| span.start));
             let origin = Origin::File {
                 file: path.to_owned(),
@@ -130,8 +130,8 @@ impl Document<'_> {
     }
 }
 
-/// A value without tables, as the `config` crate represents it. A number in another base than ten
-/// is unsigned there, so that the reader can tell `0o660` from `660`.
+/// Converts a value without tables to the form of the `config` crate. Numbers that are not decimal
+/// become unsigned there, so that the reader can tell `0o660` from `660`.
 fn plain(value: &DeValue<'_>) -> Value {
     let kind = match value {
         DeValue::String(text) => ValueKind::String(text.to_string()),
@@ -179,7 +179,7 @@ fn last_rule(root: &DeTable<'_>) -> Option<usize> {
     (latest_start(rule) > others).then_some(index)
 }
 
-/// Start of the last part of a value, as a byte of the file.
+/// Byte offset at which the last part of a value starts in the file.
 fn latest_start(value: &Spanned<DeValue<'_>>) -> usize {
     let within = match value.get_ref() {
         DeValue::Table(table) => table

@@ -1,11 +1,11 @@
-//! Base URLs of APIs, as the settings write them and programs that bring an identity along.
+//! Base URLs of APIs: from the settings, and from programs that bring an identity along.
 
 use std::net::IpAddr;
 
 use url::{Host, Url};
 
-/// Reason why a text is no base URL, with its remedy. It repeats nothing of the text, which may
-/// contain a password.
+/// Reason why a text is no base URL, with its remedy. Never quotes the text, which may contain a
+/// password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}; {remedy}")]
 pub struct HostFault {
@@ -16,17 +16,17 @@ pub struct HostFault {
 /// The base URL of an API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiHost {
-    /// The URL as it is requested, without a trailing slash.
+    /// URL without a trailing slash.
     pub url: String,
-    /// True where tokens would travel in the clear on a network.
+    /// True if tokens would cross a network unencrypted.
     pub is_exposed: bool,
 }
 
 impl ApiHost {
-    /// Reads the host of an identity that a program brings along, by the rules of the settings.
+    /// Parses the host of an identity that a program brings along, by the rules of the settings.
     ///
     /// # Errors
-    /// It is no base URL, or holds a user or a password.
+    /// `text` is no base URL, or contains a user or a password.
     pub fn parse(text: &str) -> Result<Self, HostFault> {
         let url = base_url(text)?;
         check_bare(&url)?;
@@ -47,7 +47,7 @@ pub(super) fn base_url(text: &str) -> Result<Url, HostFault> {
             return Err(fault(what, "begin it with https://"));
         }
         Err(error) => {
-            let what = format!("is no URL: {error}");
+            let what = format!("is not a URL: {error}");
             return Err(fault(what, "write it as in \"https://api.goexp.io\""));
         }
     };
@@ -64,7 +64,7 @@ pub(super) fn check_bare(url: &Url) -> Result<(), HostFault> {
         return Ok(());
     }
     Err(HostFault {
-        what: "holds a user or a password".to_owned(),
+        what: "contains a user or a password".to_owned(),
         remedy: "put the credentials into [instances.NAME.credentials]",
     })
 }
@@ -100,8 +100,8 @@ mod tests {
         }
         assert!(ApiHost::parse("http://exp.example").unwrap().is_exposed);
         for (text, what) in [
-            ("", "is no URL"),
-            ("api.goexp.io", "is no URL"),
+            ("", "is not a URL"),
+            ("api.goexp.io", "is not a URL"),
             ("ftp://exp.example", "http or https"),
             ("file:///etc/passwd", "http or https"),
             ("unix:/run/x.sock", "http or https"),

@@ -54,7 +54,7 @@ fn hosts(section: &mut Section<'_>) -> Vec<String> {
                 .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
     };
     if let Some(host) = hosts.iter().find(|host| !plain(host)) {
-        let what = format!("{} is no host's name", quoted(host));
+        let what = format!("{} is not a host name", quoted(host));
         section.mistake(
             "hosts",
             what,
@@ -125,7 +125,7 @@ fn read_password(section: &mut Section<'_>) -> Option<String> {
         }
         let hash = section.text("password_hash")?;
         if let Err(reason) = expd_hub::check_password_hash(&hash) {
-            let what = format!("is no Argon2 hash in PHC form: {reason}");
+            let what = format!("is not an Argon2 hash in PHC form: {reason}");
             section.mistake(
                 "password_hash",
                 what,
@@ -157,7 +157,7 @@ fn read_password(section: &mut Section<'_>) -> Option<String> {
 fn unique(section: &mut Section<'_>, name: &str, taken: &mut BTreeSet<String>) -> Option<String> {
     let text = section.required(name)?;
     if !taken.insert(text.clone()) {
-        let what = format!("{} is there twice", quoted(&text));
+        let what = format!("{} is used twice", quoted(&text));
         section.mistake(name, what, "give each its own");
         return None;
     }

@@ -17,7 +17,7 @@ use super::text_file::read_text;
 use crate::exposure;
 use expd_wire::{ProtocolChoice, SocketLibrary, TransportChoice};
 
-/// Limit on a file of certificate authorities; bundles have some hundred kilobytes.
+/// Size limit of a CA file; bundles have a few hundred kilobytes.
 const LARGEST_CA_FILE: u64 = 16 << 20;
 
 pub(super) fn read_all(reader: &mut Reader) -> BTreeMap<String, InstanceSettings> {
@@ -29,8 +29,8 @@ pub(super) fn read_all(reader: &mut Reader) -> BTreeMap<String, InstanceSettings
         reader.findings.warning(
             origin,
             &table,
-            "no instance is named default: requests must name theirs",
-            "rename one to default, unless that is meant",
+            "no instance is named default, so every request must name one",
+            "rename one to default, unless that is intended",
         );
     }
     for name in names {
@@ -107,14 +107,14 @@ fn read(section: &mut Section<'_>, credentials: Option<Credentials>) -> Option<I
         match read_text(file, LARGEST_CA_FILE) {
             Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => {
                 section.note("ca_file", &text);
-                // A user who can change it chooses whom the daemon trusts with its secrets.
+                // A user who can change this file decides which servers get the daemon's secrets.
                 if let Some(exposure) = exposure::changeable(file) {
                     section.warning("ca_file", exposure.to_string(), exposure.remedy());
                 }
             }
             Ok(_) => section.mistake(
                 "ca_file",
-                format!("{} holds no PEM certificate", file.display()),
+                format!("{} contains no PEM certificate", file.display()),
                 "name a PEM file (openssl x509 -inform der -out FILE.pem makes one)",
             ),
             Err(error) => section.mistake(
@@ -145,7 +145,7 @@ fn check_host(section: &mut Section<'_>, url: &Url) {
         section.mistake("host", fault.what, fault.remedy);
     }
     if is_exposed(url) {
-        let what = "the token travels in the clear, readable and usable by all on the way";
+        let what = "the token is sent unencrypted, readable and usable by anyone on the path";
         section.warning("host", what, "use https://");
     }
 }

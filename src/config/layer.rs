@@ -14,8 +14,8 @@ use super::route::{Route, Step};
 use super::text_file::{LARGEST_SECRET, read_text, trimmed};
 use super::wipe::{wipe, wipe_kind};
 
-/// Limit on the items of an array of tables that the environment can set, so that a stray index
-/// does not fill the memory.
+/// Limit on the items of an array of tables from the environment, so that a stray index does not
+/// exhaust the memory.
 const MOST_ITEMS: usize = 1000;
 const SEPARATOR: &str = "__";
 
@@ -51,8 +51,8 @@ impl fmt::Debug for Layer {
 }
 
 impl Layer {
-    /// Reads every variable whose name begins with `EXPD__`. Names of instances are matched to
-    /// `instances`, those of the file, regardless of case and with `-` equal to `_`.
+    /// Reads all variables with the prefix `EXPD__`. Names of instances are matched to `instances`,
+    /// those of the file, regardless of case and with `-` equal to `_`.
     pub(super) fn from_environment(
         variables: &[(String, OsString)],
         instances: &[String],
@@ -79,7 +79,7 @@ impl Layer {
                 None => findings.mistake(
                     origin,
                     "",
-                    "the name has an empty part, or an index beyond what is taken",
+                    "the name has an empty part, or an index that is too large",
                     "write EXPD__SECTION__KEY, as in EXPD__DAEMON__SOCKET",
                 ),
             }
@@ -87,8 +87,7 @@ impl Layer {
         layer
     }
 
-    /// Reads every file named `expd.INSTANCE.K` in systemd's credentials directory, and those of
-    /// the keys of `expd.hub`.
+    /// Reads the files `expd.INSTANCE.K` and `expd.hub.K` in systemd's credentials directory.
     pub(super) fn from_credentials(directory: &Path, findings: &mut Findings) -> Self {
         let mut layer = Self::default();
         let listed = std::fs::read_dir(directory).and_then(|files| {
@@ -118,7 +117,7 @@ impl Layer {
             let Some((instance, key)) = rest.split_once('.') else {
                 continue;
             };
-            // Keys of the door's apps, which are found by the app's name (see `web`).
+            // Keys of web apps, looked up by the app's name (see `web`).
             if instance == "web"
                 && key
                     .rsplit_once('.')
@@ -195,7 +194,7 @@ impl Layer {
         names
     }
 
-    /// True if it contains a secret itself, not the name of a file with one.
+    /// True if the layer contains a secret itself, not only the name of a file with one.
     pub(super) fn holds_a_secret(&self) -> bool {
         self.assignments.iter().any(|assignment| {
             let key = keys::find(
@@ -213,7 +212,7 @@ impl Layer {
             .any(|assignment| assignment.route == *route)
     }
 
-    /// Records the origin of every value, in place of those of earlier layers.
+    /// Records the origin of every value, overriding those of earlier layers.
     pub(super) fn note_origins(&self, origins: &mut Origins) {
         for assignment in &self.assignments {
             let is_table = matches!(&assignment.kind, ValueKind::Table(_));
@@ -224,19 +223,19 @@ impl Layer {
         }
     }
 
-    /// Sets its values in a tree, in place of those of earlier layers, which are wiped.
+    /// Sets its values in a tree, overriding those of earlier layers, which are wiped.
     pub(super) fn collect_to(&self, root: &mut Value) {
         for assignment in &self.assignments {
             let section = assignment.route.parent();
-            // Another form of the same setting replaces an earlier layer's; two forms within one
-            // layer are a mistake, which is reported later.
+            // An alternative form of the same setting replaces an earlier layer's; two forms within
+            // one layer are a mistake, which is reported later.
             for rival in keys::rivals(&section.section(), assignment.route.name()) {
                 let rival = section.key(&rival);
                 if !self.sets(&rival)
                     && let Some(table) = reach(root, &section.0)
                     && let ValueKind::Table(table) = &mut table.kind
                 {
-                    // What it replaces may be a secret.
+                    // The replaced value may be a secret.
                     if let Some(mut replaced) = table.remove(rival.name()) {
                         wipe(&mut replaced);
                     }
@@ -250,15 +249,15 @@ impl Layer {
             if replaces {
                 let origin = assignment.origin.to_string();
                 let value = Value::new(Some(&origin), assignment.kind.clone());
-                // What it replaces may be a secret.
+                // The replaced value may be a secret.
                 wipe(&mut std::mem::replace(place, value));
             }
         }
     }
 }
 
-/// The value at the end of a route, created as nil if missing. None where a value is in the place
-/// of a table, which the reader reports.
+/// Returns the value at the end of a route, created as nil if missing. `None` if a value stands
+/// where a table belongs; the reader reports that.
 fn reach<'a>(root: &'a mut Value, steps: &[Step]) -> Option<&'a mut Value> {
     let mut place = root;
     for step in steps {

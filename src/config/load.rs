@@ -17,15 +17,15 @@ use super::{access, daemon, hub, instance, web};
 use crate::exposure;
 use expd_hub::HubSettings;
 
-/// The file that is read by default, where it exists.
+/// Settings file that is read by default, if it exists.
 pub const DEFAULT_FILE: &str = "/etc/expd/expd.toml";
 
 /// Sources of settings.
 #[derive(Clone, Default)]
 pub struct Source {
-    /// The file, if one is to be read.
+    /// Settings file, if one is to be read.
     pub file: Option<PathBuf>,
-    /// The environment; only names that begin with `EXPD__` are used.
+    /// Environment variables; only those with the prefix `EXPD__` are used.
     pub environment: Vec<(String, OsString)>,
     /// Systemd's credentials directory.
     pub credentials: Option<PathBuf>,
@@ -44,10 +44,11 @@ impl fmt::Debug for Source {
 }
 
 impl Source {
-    /// The sources of this process: the named file, else [`DEFAULT_FILE`] where it exists.
+    /// Sources of this process; the file is [`DEFAULT_FILE`], if it exists, unless another is
+    /// named.
     pub fn from_process(file: Option<PathBuf>) -> Self {
         let default = Path::new(DEFAULT_FILE);
-        // A file that exists but cannot be accessed is a mistake to be reported, not an absent one.
+        // A file that exists and cannot be accessed is a mistake to report, not a missing file.
         let exists = || !matches!(default.try_exists(), Ok(false));
         Self {
             file: file.or_else(|| exists().then(|| default.to_owned())),
@@ -58,13 +59,13 @@ impl Source {
         }
     }
 
-    /// Leaves the file out where this user may not read it. Returns a warning that says so.
+    /// Drops the file if this user may not read it. Returns a warning about that.
     pub fn pass_over_unreadable_file(&mut self) -> Option<Mistake> {
         let file = self.file.take_if(|file| is_denied(file))?;
         Some(Mistake {
             origin: Origin::file(&file),
             key: String::new(),
-            what: "this user may not read it, and the defaults apply".to_owned(),
+            what: "this user may not read it; the defaults apply".to_owned(),
             remedy:
                 "that is fine for a network of your own; to use it, run as root or as its owner"
                     .to_owned(),
@@ -81,26 +82,24 @@ fn is_denied(file: &Path) -> bool {
 /// Checked settings, with facts about their sources.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The settings.
     pub settings: Settings,
-    /// The file that was read.
+    /// File that was read, if any.
     pub file: Option<PathBuf>,
     /// Warnings, to be logged once the log is open.
     pub warnings: Vec<Mistake>,
-    /// Digests of all values, to find later what has changed.
+    /// Digests of all values, to find the changed keys at a reload.
     pub digests: ValueDigests,
     /// True if `hub.listen` was set; otherwise `--embedded` may fall back to a free port.
     pub hub_listen_is_set: bool,
-    /// The end of the file, which reveals one that was truncated.
     pub(crate) file_end: FileEnd,
 }
 
 impl Loaded {
-    /// The settings for an `expd serve` that runs. Its embedded network stays as it is, so that an
-    /// instance that logs in to it finds it where it is, and as whom it knows.
+    /// Prepares settings for a running `expd serve`. Address and accounts of its embedded network
+    /// stay as they are, so that its instances can still log in.
     ///
     /// # Errors
-    /// There is no instance to connect.
+    /// No instance is configured.
     pub fn for_running(mut self, hub: Option<&HubSettings>) -> Result<Self, ConfigErrors> {
         if let Some(hub) = hub {
             follow(&mut self.settings, hub.listen);
@@ -109,11 +108,11 @@ impl Loaded {
         self.for_serving(hub.is_some())
     }
 
-    /// The settings for `expd serve`: with an embedded network if that is wanted, and at least one
+    /// Prepares settings for `expd serve`: with an embedded network if wanted, and at least one
     /// instance.
     ///
     /// # Errors
-    /// There is no instance to connect.
+    /// No instance is configured.
     pub fn for_serving(mut self, embedded: bool) -> Result<Self, ConfigErrors> {
         if embedded {
             self.settings = embed(self.settings);
@@ -123,7 +122,7 @@ impl Loaded {
             findings.mistake(
                 self.file.as_deref().map_or(Origin::Defaults, Origin::file),
                 "instances",
-                "there is no instance to connect",
+                "no instance is configured",
                 "add [instances.default] with its credentials, or use --embedded for a network of your own",
             );
             findings.finish()?;
@@ -139,7 +138,7 @@ fn warn_of_exposure(file: &Path, secret: bool, findings: &mut Findings) {
         findings.warning(Origin::file(file), "", what, remedy);
     }
     if let Some(exposure) = exposure::readable(file).filter(|_| secret) {
-        let what = format!("{exposure}, which holds a secret");
+        let what = format!("{exposure}, which contains a secret");
         let remedy = format!(
             "{}, or keep secrets in files of their own (secret_file, LoadCredential=)",
             exposure.remedy()
@@ -158,7 +157,7 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
         .file
         .as_ref()
         .map(|file| Layer::from_file(file, &mut findings));
-    // More checks would only report everything as missing.
+    // Further checks would only report every key as missing.
     let (file, file_end) = match file {
         Some(None) => {
             return Err(findings.finish().err().unwrap_or(ConfigErrors(Vec::new())));
@@ -181,8 +180,8 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
     let listen = Route::default().key("hub").key("listen");
     let hub_listen_is_set = layers.iter().any(|layer| layer.sets(&listen));
     let mut origins = Origins::new();
-    // Not by the library's builder, which clones each nested value and leaves the secrets among
-    // them in freed memory.
+    // The library's builder is not used: it clones nested values, and leaves the secrets among them
+    // in freed memory.
     let mut root = ::config::Value::new(None, ::config::ValueKind::Table(::config::Map::new()));
     for layer in &layers {
         layer.note_origins(&mut origins);

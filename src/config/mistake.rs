@@ -9,13 +9,12 @@ use std::path::{Path, PathBuf};
 /// Origin of a setting. The order is that of the report.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Origin {
-    /// A line of the file; 0 for the file as a whole.
+    /// A place in the settings file.
     File {
-        /// The file.
         file: PathBuf,
-        /// The line, counted from 1.
+        /// Counted from 1; 0 for the file as a whole.
         line: usize,
-        /// The column, counted from 1; 0 where it is of no use.
+        /// Counted from 1; 0 if it is of no use.
         column: usize,
     },
     /// An environment variable.
@@ -57,13 +56,11 @@ impl fmt::Display for Origin {
 /// One mistake or warning.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mistake {
-    /// The place.
     pub origin: Origin,
-    /// The key; empty for the file as a whole.
+    /// Empty for the file as a whole.
     pub key: String,
     /// The fault.
     pub what: String,
-    /// The remedy.
     pub remedy: String,
 }
 
@@ -78,7 +75,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Escapes characters that end a line or control a terminal. Names of variables, keys and files may
+/// Escapes line ends and control characters of terminals. Names of variables, keys and files may
 /// contain them, and a second line in a log could pass for another record.
 struct OneLine<'a, 'b>(&'a mut fmt::Formatter<'b>);
 
@@ -120,7 +117,7 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-/// Mistakes and warnings as they are found.
+/// Collects mistakes and warnings.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     mistakes: Vec<Mistake>,
@@ -158,7 +155,7 @@ impl Findings {
         });
     }
 
-    /// The warnings, or the mistakes if there are any; in the order of the file, without
+    /// Returns the warnings, or the mistakes if there are any; in the order of the file, without
     /// duplicates.
     pub(super) fn finish(mut self) -> Result<Vec<Mistake>, ConfigErrors> {
         if self.mistakes.is_empty() {
@@ -175,7 +172,7 @@ impl Findings {
 /// Origins by key.
 pub(super) type Origins = BTreeMap<String, Origin>;
 
-/// `text` in quotes for a message: shortened, and without characters that break the line.
+/// Quotes `text` for a message: shortened, and without characters that break the line.
 pub(super) fn quoted(text: &str) -> String {
     const LONGEST: usize = 60;
     let short: String = text.chars().take(LONGEST).collect();
@@ -200,11 +197,11 @@ mod tests {
             },
             key: "daemon.socket".into(),
             what: "must be a text".into(),
-            remedy: "put it between quotes".into(),
+            remedy: "put it in quotes".into(),
         };
         assert_eq!(
             mistake.to_string(),
-            "/etc/expd.toml:3: daemon.socket: must be a text; put it between quotes"
+            "/etc/expd.toml:3: daemon.socket: must be a text; put it in quotes"
         );
     }
 

@@ -4,13 +4,13 @@
 //! [`load()`] is a function of its [`Source`], so that tests need neither a process's environment
 //! nor files in `/etc`. The way down:
 //!
-//! - `load` and `reload` (may these settings replace those in force?) put it together;
+//! - `load` and `reload` (may these settings replace those in force?) are the entry points;
 //! - `access`, `daemon`, `hub`, `instance` and `web` read and check one section each;
 //! - `section` and `secret` give them typed values from the `reader`, which merges all layers;
 //! - `host` reads base URLs, those of programs too;
 //! - `file` and `layer` bring the sources into one form, with the origin of every value;
-//! - `named_socket` finds one value in a hurry, for those who look for the daemon;
-//! - `keys` is the one table of what may be set; `settings` has the types of the result.
+//! - `named_socket` reads the path of the socket alone, for clients that look for the daemon;
+//! - `keys` is the table of everything that can be set; `settings` has the types of the result.
 
 mod access;
 mod applies;

@@ -1,5 +1,5 @@
-//! The socket that settings name, whatever else is in them: for those who look for a daemon, and
-//! need not see its secrets for that, nor a file without mistakes.
+//! Path of the socket in the settings, for clients that look for a daemon: they need no access to
+//! its secrets, and other mistakes in the file do not matter.
 
 use std::path::PathBuf;
 
@@ -7,10 +7,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::load::Source;
 
-/// The variable that sets it.
+/// Environment variable of the path.
 const VARIABLE: &str = "EXPD__DAEMON__SOCKET";
 
-/// Value of `daemon.socket`, where the environment or the file has it.
+/// Value of `daemon.socket`, if the environment or the file has it.
 #[must_use]
 pub fn named_socket(source: &Source) -> Option<PathBuf> {
     let mut variables = source.environment.iter();

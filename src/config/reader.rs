@@ -9,7 +9,6 @@ use super::route::{Route, Step};
 use super::settings::{INSTANCE_NAME_RULE, is_instance_name};
 use super::wipe::wipe;
 
-/// The merged values.
 pub(super) struct Reader {
     pub(super) root: Value,
     pub(super) origins: Origins,
@@ -19,7 +18,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// The names in a table of tables.
+    /// Names in a table, sorted.
     pub(super) fn names(&self, route: &Route) -> Vec<String> {
         match self.get(route).map(|value| &value.kind) {
             Some(ValueKind::Table(table)) => {
@@ -41,7 +40,7 @@ impl Reader {
         }
     }
 
-    /// Origin of a value, else of the nearest table around it.
+    /// Origin of a value, else of the nearest enclosing table.
     pub(super) fn origin(&self, route: &Route) -> Origin {
         let mut route = route.clone();
         loop {
@@ -66,7 +65,7 @@ impl Reader {
         Some(place)
     }
 
-    /// Notes every unknown key, and every value in the place of a table.
+    /// Reports all unknown keys, and values where tables belong.
     pub(super) fn check_keys(&mut self) {
         let mut root = self.root.clone();
         self.check_table(&Route::default(), &root);
@@ -77,8 +76,7 @@ impl Reader {
         let section = route.section();
         let table = match &value.kind {
             ValueKind::Table(table) => table,
-            // An index that the environment skipped; the keys that it lacks are reported when it is
-            // read.
+            // An index that the environment skipped; its missing keys are reported when it is read.
             ValueKind::Nil => return,
             _ => {
                 let what = "must be a table";

@@ -1,7 +1,7 @@
 //! The reference of the settings, generated from the table of keys.
 
 use super::applies::Applies;
-use super::keys::{KEYS, Key, SECTIONS, ValueType, variable};
+use super::keys::{self, Key, SECTIONS, ValueType, variable};
 use super::units;
 
 /// All settings as Markdown: one table per section.
@@ -17,7 +17,7 @@ pub fn reference() -> String {
             &mut text,
             "| key | type | default | applies at | meaning | environment |\n| --- | --- | --- | --- | --- | --- |",
         );
-        for key in KEYS.iter().filter(|key| key.section == section) {
+        for key in keys::all().filter(|key| key.section == section) {
             row(&mut text, key);
         }
         text.push('\n');

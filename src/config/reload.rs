@@ -1,12 +1,11 @@
-//! Reloading settings: a file must not open what the previous one kept closed only because its end
-//! is missing.
+//! Checks of a reload: a truncated file must not grant access that the previous one denied.
 //!
 //! A truncated file reads as a shorter one. Without its last rule it allows less, which is
-//! harmless. Without all of its rules it would allow everything; truncated within a line it may
-//! name another user; within its last rule it may lack the keys that narrow that rule. Each of
-//! these is refused here. A rule that is new in the file and truncated after its `allow` cannot be
-//! told from a complete one. Operators who write `allow` last in each rule are safe from that too,
-//! since a rule without `allow` is a mistake.
+//! harmless. Without all of its rules it would allow everything; cut within a line it may name
+//! another user; cut within its last rule it may lack the keys that narrow that rule. Each of these
+//! is refused here. A rule that is new in the file and cut after its `allow` cannot be told from a
+//! complete one. Writing `allow` last in each rule prevents that too, since a rule without `allow`
+//! is a mistake.
 
 use super::file::UNFINISHED;
 use super::keys;
@@ -16,18 +15,18 @@ use super::route::Route;
 use crate::access::AccessRule;
 
 impl Loaded {
-    /// Refuses settings that must not replace those in force. `known` are the access rules in
-    /// force, and those that were in force since there were none: a file may be read twice while it
-    /// is being written, truncated in two places.
+    /// Refuses settings that must not replace those in force. `known` has the access rules in
+    /// force, and all since there were none: a file that is being written may be read twice,
+    /// truncated in two places.
     ///
     /// # Errors
     /// There were rules, and there would be none without `daemon.access = "open"`; or the file
-    /// looks truncated, and contains or contained rules.
+    /// looks truncated, and has or had rules.
     pub fn check_reload(&self, known: &[AccessRule]) -> Result<(), ConfigErrors> {
         let mut findings = Findings::default();
         let origin = self.file.as_deref().map_or(Origin::Defaults, Origin::file);
         let rules = &self.settings.access;
-        // Rules about pages open and close nothing to others.
+        // Rules about pages neither grant nor deny anything to other callers.
         if !rules.iter().any(AccessRule::is_of_programs)
             && known.iter().any(AccessRule::is_of_programs)
             && !self.settings.daemon.open
@@ -35,8 +34,8 @@ impl Loaded {
             findings.mistake(
                 origin.clone(),
                 keys::ACCESS,
-                "the access rules are gone, which would let everybody who may open the socket do everything",
-                "write them again, or access = \"open\" under [daemon] where that is meant",
+                "the access rules are gone, which would allow everything to everyone who can open the socket",
+                "restore them, or set access = \"open\" under [daemon] if that is intended",
             );
         }
         if self.file_end.unfinished_line && !(rules.is_empty() && known.is_empty()) {
@@ -55,15 +54,15 @@ impl Loaded {
             findings.mistake(
                 origin,
                 Route::default().key(keys::ACCESS).item(index),
-                "the file's last rule is an earlier one without what narrows it: the file may have been cut",
-                "write the file to its end; where the rule is meant so, put it before another table, or restart expd",
+                "the file's last rule is an earlier one without the keys that narrow it: the file may be truncated",
+                "write the file to its end; if the rule is intended, put it before another table, or restart expd",
             );
         }
         findings.finish().map(drop)
     }
 }
 
-/// True if `cut` is `whole` without at least one of the keys that narrow it.
+/// True if `cut` is `whole` without some of its narrowing keys.
 fn lacks_some_of(cut: &AccessRule, whole: &AccessRule) -> bool {
     fn kept<T: PartialEq>(cut: &T, whole: &T, nothing: &T) -> bool {
         cut == whole || cut == nothing
@@ -92,7 +91,7 @@ mod tests {
 
     use super::super::load::{Source, load};
     use super::*;
-    use crate::access::{AccessPolicy, Caller, Peer, Place, Scope, Verb};
+    use crate::access::{AccessPolicy, Caller, Peer, Scope, Target, Verb};
     use expd_domain::Channel;
 
     const INSTANCE: &str =
@@ -116,7 +115,7 @@ mod tests {
         })
     }
 
-    /// Everything that a policy allows to some callers in some places.
+    /// Everything that a policy allows to some callers on some targets.
     fn allowed(rules: &[AccessRule]) -> Vec<String> {
         let policy = AccessPolicy::new(rules);
         let channels = ["menu", "other", "third"].map(Channel::new);
@@ -132,17 +131,17 @@ mod tests {
         });
         for caller in uids.iter().chain([&Caller::unknown()]) {
             for verb in Verb::NAMES.map(|name| Verb::from_name(name).unwrap()) {
-                let mut places = vec![Place::Instance, Place::EveryChannel];
+                let mut targets = vec![Target::Instance, Target::EveryChannel];
                 for channel in &channels {
-                    places.push(Place::Channel(channel));
-                    places.push(Place::Event(channel, Some("price")));
+                    targets.push(Target::Channel(channel));
+                    targets.push(Target::Event(channel, Some("price")));
                 }
                 let both = ["default", "second"];
                 let scopes = both.map(|instance| {
-                    let places = places.iter();
-                    places.map(move |place| Scope {
+                    let targets = targets.iter();
+                    targets.map(move |target| Scope {
                         instance,
-                        place: *place,
+                        target: *target,
                     })
                 });
                 let scopes = scopes.into_iter().flatten();

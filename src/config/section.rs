@@ -18,7 +18,7 @@ use super::units;
 pub(super) struct Section<'r> {
     reader: &'r mut Reader,
     route: Route,
-    /// Its section in the table of keys.
+    /// Section name in the table of keys.
     known_as: String,
 }
 
@@ -37,8 +37,8 @@ impl<'r> Section<'r> {
         self.value(name).is_some()
     }
 
-    /// Notes a mistake for each key that is set and would be ignored: all that are not `wanted` (a
-    /// secret's file counts as the secret).
+    /// Reports every key that is set and would be ignored: all that are not `wanted` (a secret's
+    /// file counts as the secret).
     pub(super) fn refuse_others(&mut self, wanted: &[&str], because: &str) {
         for name in self.reader.names(&self.route) {
             let secret = name.strip_suffix(keys::FILE_SUFFIX).unwrap_or(&name);
@@ -86,13 +86,13 @@ impl<'r> Section<'r> {
         self.text(name)
     }
 
-    /// Notes that a required key is missing.
+    /// Reports a missing required key.
     pub(super) fn missing(&mut self, name: &str, remedy: impl Into<String>) {
         self.mistake(name, "is missing", remedy);
     }
 
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
-        let text = self.string(name, "put it between quotes")?;
+        let text = self.string(name, "put it in quotes")?;
         if text.is_empty() {
             self.mistake(name, "is empty", "give it a value or remove it");
             return None;
@@ -100,12 +100,12 @@ impl<'r> Section<'r> {
         Some(text)
     }
 
-    /// The text of a secret, which no message contains.
+    /// Text of a secret, which no message contains.
     pub(super) fn secret_text(&mut self, name: &str) -> Option<String> {
         self.text(name)
     }
 
-    /// A path. A relative one in the file is resolved from the file's folder.
+    /// A path. A relative path in the file is resolved from the file's folder.
     pub(super) fn path(&mut self, name: &str) -> Option<PathBuf> {
         let text = self.text(name)?;
         let origin = self.reader.origin(&self.at(name));
@@ -135,7 +135,7 @@ impl<'r> Section<'r> {
     }
 
     pub(super) fn duration(&mut self, name: &str) -> Option<Duration> {
-        let text = self.string(name, "write a text with a unit, as in \"60s\"")?;
+        let text = self.string(name, "write it in quotes, with a unit, as in \"60s\"")?;
         let duration = match units::parse_duration(&text) {
             Ok(duration) => duration,
             Err(error) => {
@@ -155,7 +155,7 @@ impl<'r> Section<'r> {
 
     /// A size of memory.
     pub(super) fn size(&mut self, name: &str) -> Option<usize> {
-        // Never too large: the limits of such keys are those of memory.
+        // Never too large: such keys are limited to the size of memory.
         usize::try_from(self.size_on_disk(name)?).ok()
     }
 
@@ -233,7 +233,11 @@ impl<'r> Section<'r> {
                 Some(nearest) => format!("write one of {one_of}; did you mean \"{nearest}\"?"),
                 None => format!("write one of {one_of}"),
             };
-            self.mistake(name, format!("{} is not known here", quoted(&text)), remedy);
+            self.mistake(
+                name,
+                format!("{} is not a known value", quoted(&text)),
+                remedy,
+            );
         }
         found
     }
@@ -241,7 +245,7 @@ impl<'r> Section<'r> {
     pub(super) fn address(&mut self, name: &str) -> Option<SocketAddr> {
         let text = self.string(name, "write it as in \"127.0.0.1:9000\"")?;
         let Ok(address) = text.parse::<SocketAddr>() else {
-            let what = format!("{} is no address with a port", quoted(&text));
+            let what = format!("{} is not an address with a port", quoted(&text));
             self.mistake(
                 name,
                 what,
@@ -273,20 +277,20 @@ impl<'r> Section<'r> {
             }
             ValueKind::U64(bits) => u32::try_from(bits).ok(),
             ValueKind::I64(_) => {
-                self.mistake(name, "a decimal number is no permission mode", REMEDY);
+                self.mistake(name, "a decimal number is not a permission mode", REMEDY);
                 return None;
             }
             _ => None,
         };
         let fits = bits.filter(|bits| *bits <= 0o777);
         if fits.is_none() {
-            self.mistake(name, "is no permission mode up to 0777", REMEDY);
+            self.mistake(name, "is not a permission mode up to 0777", REMEDY);
         }
         fits
     }
 
-    /// A base URL without its trailing slash. It may contain a password, so that no message repeats
-    /// it.
+    /// A base URL without its trailing slash. No message repeats it, since it may contain a
+    /// password.
     pub(super) fn url(&mut self, name: &str) -> Option<String> {
         let text = self.text(name)?;
         if let Err(fault) = base_url(&text) {
@@ -334,7 +338,11 @@ impl<'r> Section<'r> {
                     Some(nearest) => format!("use {one_of}; did you mean \"{nearest}\"?"),
                     None => format!("use {one_of}"),
                 };
-                self.mistake(name, format!("{} is not known here", quoted(text)), remedy);
+                self.mistake(
+                    name,
+                    format!("{} is not a known value", quoted(text)),
+                    remedy,
+                );
             }
         }
         Some(texts)

@@ -2,23 +2,27 @@
 //!
 //! Every value is valid: secrets are read, durations and sizes parsed, names looked up.
 
+mod credentials;
+mod limits;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use credentials::Credentials;
+pub use limits::{Limits, UserLimits};
+
 use crate::access::{AccessRule, BearerToken};
-use crate::shares::Rate;
-use expd_domain::payload;
-use expd_domain::{IdentityKind, Secret};
+use expd_domain::Secret;
 use expd_hub::HubSettings;
 use expd_wire::{ProtocolChoice, SocketLibrary, TransportChoice};
 
-/// Name of the instance that a request with an empty `instance` means.
+/// Instance of a request whose `instance` is empty.
 pub const DEFAULT_INSTANCE: &str = "default";
 
-/// The rule that [`is_instance_name`] checks, in words.
+/// Rule that [`is_instance_name`] checks, for messages.
 pub const INSTANCE_NAME_RULE: &str = "use up to 64 letters, digits, - and single _";
 
 /// True for a text that may name an instance.
@@ -30,33 +34,28 @@ pub fn is_instance_name(name: &str) -> bool {
 /// All settings, for `expd serve` and `expd hub` alike.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// `[daemon]`
     pub daemon: DaemonSettings,
-    /// `[instances.NAME]`
+    /// By name.
     pub instances: BTreeMap<String, InstanceSettings>,
-    /// `[[access]]`, in the file's order.
+    /// In the order of the file.
     pub access: Vec<AccessRule>,
-    /// `[hub]`
     pub hub: HubSettings,
-    /// `[web]`
     pub web: WebSettings,
 }
 
 /// `[web]`: the door for pages.
 #[derive(Clone, Debug, Default)]
 pub struct WebSettings {
-    /// Loopback address on which pages are served; none where the door is off.
+    /// Loopback address on which pages are served; `None`: the door is off.
     pub listen: Option<SocketAddr>,
-    /// Folder of pages that the door serves itself.
+    /// Folder of pages that the door itself serves.
     pub root: Option<PathBuf>,
-    /// The apps that may log in.
     pub apps: Vec<WebApp>,
 }
 
 /// `[[web.apps]]`: a page that may log in at the door.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebApp {
-    /// Its name.
     pub name: String,
     /// The exact origins of its pages.
     pub origins: Vec<String>,
@@ -73,29 +72,25 @@ pub struct WebApp {
 pub struct DaemonSettings {
     /// Path of the Unix socket; the default path (see the command line) where not set.
     pub socket: Option<PathBuf>,
-    /// Permission bits of the socket file.
     pub socket_mode: u32,
     /// Name of the socket file's group; unchanged where not set.
     pub socket_group: Option<String>,
     /// Loopback TCP address on which the same API is served.
     pub listen: Option<SocketAddr>,
-    /// `[[daemon.tcp.tokens]]`: the tokens of callers over TCP.
     pub tokens: Vec<BearerToken>,
     /// Folder for the credentials of paired devices; the default folder where not set.
     pub state_dir: Option<PathBuf>,
     /// Minimum level of log records.
     pub log: LogLevel,
-    /// Form of log records.
     pub log_format: LogFormat,
     /// Loopback address on which metrics are served over HTTP at `/metrics`.
     pub metrics: Option<SocketAddr>,
-    /// Path of a Unix socket on which they are served as well.
+    /// Unix socket on which the metrics are served too.
     pub metrics_socket: Option<PathBuf>,
     /// Time that calls in flight have to finish once the daemon is stopped.
     pub drain_timeout: Duration,
     /// `access = "open"`: the absence of access rules is intended.
     pub open: bool,
-    /// Limits on what applications and the network can make the daemon hold.
     pub limits: Limits,
 }
 
@@ -138,10 +133,9 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    /// The words for the levels, from few records to many.
+    /// Words for the levels, from the least verbose on.
     pub const WORDS: [&'static str; 5] = ["error", "warn", "info", "debug", "trace"];
 
-    /// The level of a word.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         match word {
@@ -158,7 +152,7 @@ impl LogLevel {
 /// Form of log records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
-    /// Records of the journal where it is connected, else text.
+    /// Records of the journal if it is connected, else text.
     #[default]
     Auto,
     /// Text on standard error.
@@ -168,10 +162,8 @@ pub enum LogFormat {
 }
 
 impl LogFormat {
-    /// The words for the forms.
     pub const WORDS: [&'static str; 3] = ["auto", "text", "json"];
 
-    /// The form of a word.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         match word {
@@ -179,106 +171,6 @@ impl LogFormat {
             "text" => Some(Self::Text),
             "json" => Some(Self::Json),
             _ => None,
-        }
-    }
-}
-
-/// `[daemon.limits]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Events in one channel's log.
-    pub log_events: usize,
-    /// Bytes in one channel's log; the newest event is kept whatever its size.
-    pub log_bytes: usize,
-    /// Age limit of events in a log, and time that a channel without listeners keeps its log and
-    /// subscription.
-    pub log_age: Duration,
-    /// Bytes in all logs together.
-    pub total_log_bytes: usize,
-    /// Bytes of JSON text in one payload; at most [`payload::MAX_BYTES`].
-    pub max_payload: usize,
-    /// Listeners on the whole host.
-    pub max_listeners: usize,
-    /// Channels of one instance.
-    pub max_channels: usize,
-    /// Concurrent local connections.
-    pub max_connections: usize,
-    /// Concurrent calls on one local connection.
-    pub max_calls_per_connection: usize,
-    /// Bytes held by local connections and calls together.
-    pub max_call_bytes: usize,
-    /// Concurrent calls to EXP, per instance.
-    pub max_calls: usize,
-    /// Broadcasts waiting for a connection, over all instances.
-    pub max_waiting: usize,
-    /// Bytes of these together.
-    pub max_waiting_bytes: usize,
-    /// Instances that programs run.
-    pub max_run_instances: usize,
-    /// `[daemon.limits.user]`
-    pub user: UserLimits,
-}
-
-/// `[daemon.limits.user]`: the part of one user. Where one is not set, it is half of the whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UserLimits {
-    /// Local connections.
-    pub max_connections: Option<usize>,
-    /// Open streams.
-    pub max_streams: Option<usize>,
-    /// Bytes held by connections and calls.
-    pub max_call_bytes: Option<usize>,
-    /// Listeners.
-    pub max_listeners: Option<usize>,
-    /// Channels of one instance.
-    pub max_channels: Option<usize>,
-    /// Concurrent calls to EXP, per instance.
-    pub max_calls: Option<usize>,
-    /// Broadcasts.
-    pub broadcasts: Rate,
-    /// Bytes of broadcasts, responses and API requests.
-    pub bytes: Rate,
-}
-
-impl Default for UserLimits {
-    fn default() -> Self {
-        Self {
-            max_connections: None,
-            max_streams: None,
-            max_call_bytes: None,
-            max_listeners: None,
-            max_channels: None,
-            max_calls: None,
-            broadcasts: Rate {
-                per_second: 1000,
-                burst: 2000,
-            },
-            bytes: Rate {
-                per_second: 32 << 20,
-                burst: 128 << 20,
-            },
-        }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            log_events: 1024,
-            log_bytes: 4 << 20,
-            log_age: Duration::from_secs(60),
-            total_log_bytes: 64 << 20,
-            max_payload: payload::MAX_BYTES,
-            max_listeners: 10_000,
-            max_channels: 10_000,
-            max_connections: 4096,
-            max_calls_per_connection: 1024,
-            max_call_bytes: 128 << 20,
-            max_calls: 4096,
-            max_waiting: 1024,
-            max_waiting_bytes: 64 << 20,
-            max_run_instances: 32,
-            user: UserLimits::default(),
         }
     }
 }
@@ -294,20 +186,16 @@ pub struct InstanceSettings {
     pub protocol: ProtocolChoice,
     /// Implementation of Socket.IO.
     pub socket_library: SocketLibrary,
-    /// Hosts that the instance uses.
     pub hosts: HostsChoice,
-    /// False for API calls alone: no live socket is opened, and nobody can listen.
+    /// `false`: API calls only; no live socket is opened, and listening is refused.
     pub network: bool,
     /// HTTP proxy for API and live socket; the environment's (`HTTPS_PROXY`, `NO_PROXY`) where not
     /// set.
     pub proxy: Option<String>,
     /// PEM file of certificate authorities that are trusted in addition to the system's.
     pub ca_file: Option<PathBuf>,
-    /// Spellings of a channel ID that are subscribed.
     pub channel_id: ChannelIdSpelling,
-    /// Form of the channel in a broadcast request.
     pub broadcast_channel: BroadcastChannelForm,
-    /// Credentials of the login.
     pub credentials: Credentials,
 }
 
@@ -348,7 +236,7 @@ impl fmt::Debug for InstanceSettings {
             broadcast_channel,
             credentials,
         } = self;
-        // A proxy's URL may contain a password; what follows the last @ never does.
+        // A proxy's URL may contain a password, always before its last `@`.
         let proxy = proxy.as_deref().map(|url| url.rsplit('@').next());
         f.debug_struct("InstanceSettings")
             .field("host", host)
@@ -366,10 +254,10 @@ impl fmt::Debug for InstanceSettings {
     }
 }
 
-/// `channel_id`
+/// `channel_id`: spellings of a channel ID that are subscribed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ChannelIdSpelling {
-    /// Both, where they differ.
+    /// Both, if they differ.
     #[default]
     Both,
     /// URL-safe Base64, as in the specification.
@@ -378,7 +266,7 @@ pub enum ChannelIdSpelling {
     Standard,
 }
 
-/// `hosts`
+/// `hosts`: hosts of calls and of the live socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HostsChoice {
     /// Those that the login's answer announces.
@@ -388,7 +276,7 @@ pub enum HostsChoice {
     Configured,
 }
 
-/// `broadcast_channel`
+/// `broadcast_channel`: form of the channel in a broadcast request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BroadcastChannelForm {
     /// `{"name", "consumer"}`, as in the specification.
@@ -396,45 +284,4 @@ pub enum BroadcastChannelForm {
     Object,
     /// A channel ID, as in the SDKs.
     Id,
-}
-
-/// `[instances.NAME.credentials]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Credentials {
-    /// A screen or another device.
-    Device {
-        /// The device's uuid; optional where pairing is allowed.
-        uuid: Option<String>,
-        /// The device's secret; optional where pairing is allowed.
-        secret: Option<Secret>,
-        /// Log in in pairing mode where the credentials are missing or refused.
-        allow_pairing: bool,
-    },
-    /// A person.
-    User {
-        /// The user's name.
-        username: String,
-        /// The user's password.
-        password: Secret,
-        /// The organization to log in to.
-        organization: String,
-    },
-    /// A consumer app.
-    ConsumerApp {
-        /// The app's uuid.
-        uuid: String,
-        /// The app's API key.
-        api_key: Secret,
-    },
-}
-
-impl Credentials {
-    /// Kind of the identity that they are for.
-    pub fn kind(&self) -> IdentityKind {
-        match self {
-            Self::Device { .. } => IdentityKind::Device,
-            Self::User { .. } => IdentityKind::User,
-            Self::ConsumerApp { .. } => IdentityKind::ConsumerApp,
-        }
-    }
 }

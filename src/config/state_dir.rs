@@ -5,21 +5,17 @@ use std::path::PathBuf;
 
 use super::settings::Settings;
 
-/// Facts that the location depends on, besides the settings.
+/// Process environment that the location depends on, besides the settings.
 #[derive(Clone, Debug, Default)]
 pub struct StateEnvironment {
     /// `STATE_DIRECTORY`, which systemd sets for `StateDirectory=`.
     pub state_directory: Option<OsString>,
-    /// `XDG_STATE_HOME`.
     pub xdg_state_home: Option<OsString>,
-    /// `HOME`.
     pub home: Option<OsString>,
-    /// True for root.
     pub root: bool,
 }
 
 impl StateEnvironment {
-    /// Reads the facts of this process.
     pub fn from_process() -> Self {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         Self {
@@ -31,14 +27,14 @@ impl StateEnvironment {
     }
 }
 
-/// The daemon's state folder: the configured one, else systemd's, else `/var/lib/expd` for root,
-/// else the user's own. None for a user without a home.
+/// State folder of the daemon: the configured one, else systemd's, else `/var/lib/expd` for root,
+/// else the user's own. `None` for a user without a home.
 pub fn state_dir(settings: &Settings, environment: &StateEnvironment) -> Option<PathBuf> {
     if let Some(folder) = &settings.daemon.state_dir {
         return Some(folder.clone());
     }
     if let Some(folders) = &environment.state_directory {
-        // The first of several that the unit may name.
+        // The unit may name several; the first one counts.
         return std::env::split_paths(folders).next();
     }
     if environment.root {
@@ -51,7 +47,7 @@ pub fn state_dir(settings: &Settings, environment: &StateEnvironment) -> Option<
     Some(PathBuf::from(home).join(".local/state/expd"))
 }
 
-/// The folder of the embedded network's keys, inside the state folder.
+/// Folder of the embedded network's keys, inside the state folder.
 pub fn hub_state_dir(settings: &Settings, environment: &StateEnvironment) -> Option<PathBuf> {
     state_dir(settings, environment).map(|folder| folder.join("hub"))
 }

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::keys::{KEYS, ValueType};
+use super::keys::ValueType;
 use super::*;
 use crate::access::Verb;
 use expd_hub::{HubSettings, HubUser};
 
-struct World {
+struct SettingsFixture {
     folder: TempDir,
     source: Source,
 }
 
-impl World {
+impl SettingsFixture {
     fn of(text: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("expd.toml");
@@ -86,14 +86,14 @@ fn the_defaults_in_the_table_are_those_of_the_code() {
     for section in ["daemon", "daemon.limits", "instances.default", "hub"] {
         text.extend(["[", section, "]\n"]);
         let known = section.replace("default", "NAME");
-        for key in KEYS.iter().filter(|key| key.section == known) {
+        for key in keys::all().filter(|key| key.section == known) {
             if !key.default.is_empty() {
                 text.extend([key.name, " = ", key.default, "\n"]);
             }
         }
     }
-    let set = World::of(&format!("{text}{DEVICE}")).good();
-    let unset = World::of(DEVICE).good();
+    let set = SettingsFixture::of(&format!("{text}{DEVICE}")).good();
+    let unset = SettingsFixture::of(DEVICE).good();
     assert_eq!(
         format!("{:?}", set.settings),
         format!("{:?}", unset.settings)
@@ -103,7 +103,7 @@ fn the_defaults_in_the_table_are_those_of_the_code() {
 
 #[test]
 fn every_key_of_the_table_is_read() {
-    for key in KEYS {
+    for key in keys::all() {
         // No key has the type of a date.
         let wrong = format!("{} = 1979-05-27\n", key.name);
         let (text, place) = match key.section {
@@ -131,7 +131,7 @@ fn every_key_of_the_table_is_read() {
             },
         };
         let wanted = format!(" {place}.{}: ", key.name);
-        let mistakes = World::of(&text).bad();
+        let mistakes = SettingsFixture::of(&text).bad();
         assert!(
             mistakes
                 .iter()
@@ -143,13 +143,13 @@ fn every_key_of_the_table_is_read() {
 
 #[test]
 fn each_layer_overrides_the_one_before() {
-    let world = World::of(&format!("[daemon.limits]\nlog_age = \"5s\"\n{DEVICE}"));
+    let fixture = SettingsFixture::of(&format!("[daemon.limits]\nlog_age = \"5s\"\n{DEVICE}"));
     assert_eq!(
-        world.good().settings.daemon.limits.log_age,
+        fixture.good().settings.daemon.limits.log_age,
         Duration::from_secs(5)
     );
-    assert_eq!(secret_of(&world.good()), "s");
-    let world = world
+    assert_eq!(secret_of(&fixture.good()), "s");
+    let fixture = fixture
         .variable("EXPD__DAEMON__LIMITS__LOG_AGE", "7s")
         .variable(
             "expd__instances__Default__credentials__secret",
@@ -159,23 +159,23 @@ fn each_layer_overrides_the_one_before() {
         .variable("EXPD_SOCKET", "/elsewhere")
         .variable("HOME", "/root");
     assert_eq!(
-        world.good().settings.daemon.limits.log_age,
+        fixture.good().settings.daemon.limits.log_age,
         Duration::from_secs(7)
     );
-    assert_eq!(secret_of(&world.good()), "from the environment");
-    let world = world
+    assert_eq!(secret_of(&fixture.good()), "from the environment");
+    let fixture = fixture
         .credential("expd.default.secret", "from systemd\n")
         .credential("expd.hub.operator_key", "key\n")
         .credential("expd.toml", "not ours")
         .credential("other", "not ours");
-    assert_eq!(secret_of(&world.good()), "from systemd");
-    let key = world.good().settings.hub.operator_key.unwrap();
+    assert_eq!(secret_of(&fixture.good()), "from systemd");
+    let key = fixture.good().settings.hub.operator_key.unwrap();
     assert_eq!(key.expose(), "key");
 }
 
 #[test]
 fn the_environment_reaches_every_kind_of_key() {
-    let world = World::of("[instances.left-screen.credentials]\ntype = \"device\"\n")
+    let fixture = SettingsFixture::of("[instances.left-screen.credentials]\ntype = \"device\"\n")
         .variable(
             "EXPD__INSTANCES__LEFT_SCREEN__CREDENTIALS__ALLOW_PAIRING",
             "true",
@@ -189,7 +189,7 @@ fn the_environment_reaches_every_kind_of_key() {
         .variable("EXPD__DAEMON__SOCKET_MODE", "600")
         .variable("EXPD__DAEMON__LIMITS__LOG_EVENTS", "9")
         .variable("EXPD__DAEMON__LIMITS__MAX_PAYLOAD", "1000000");
-    let loaded = world.good();
+    let loaded = fixture.good();
     let settings = loaded.settings;
     assert!(loaded.hub_listen_is_set);
     assert_eq!(
@@ -207,7 +207,7 @@ fn the_environment_reaches_every_kind_of_key() {
 
 #[test]
 fn every_mistake_is_told_at_once_with_line_and_remedy() {
-    let world = World::of(
+    let fixture = SettingsFixture::of(
         r#"[daemon]
 soket = "/x"
 socket_mode = 660
@@ -274,18 +274,18 @@ listen = "x"
     .variable("EXPD__HUB__PING_TIMEOUT", "never")
     .variable("EXPD__HUB____X", "y")
     .credential("expd.default.sekret", "hunter2");
-    let folder = world.folder.path().display().to_string();
-    let seen = world.bad();
+    let folder = fixture.folder.path().display().to_string();
+    let seen = fixture.bad();
     let wanted = r#"expd.toml:2: daemon.soket: unknown key; did you mean daemon.socket?
-expd.toml:3: daemon.socket_mode: a decimal number is no permission mode; write it as in "0660" or 0o660
+expd.toml:3: daemon.socket_mode: a decimal number is not a permission mode; write it as in "0660" or 0o660
 expd.toml:4: daemon.socket_group: there is no group "no-such-group-here"; create it (groupadd --system), or name another
 expd.toml:5: daemon.listen: 0.0.0.0:9100 can be reached from other machines, and nothing would check who calls; use 127.0.0.1 or [::1]
-expd.toml:6: daemon.metrics: "nowhere" is no address with a port; write it as in "127.0.0.1:9000" or "[::1]:9000"
-expd.toml:7: daemon.log: "verbos" is not known here; write one of "error", "warn", "info", "debug", "trace"
+expd.toml:6: daemon.metrics: "nowhere" is not an address with a port; write it as in "127.0.0.1:9000" or "[::1]:9000"
+expd.toml:7: daemon.log: "verbos" is not a known value; write one of "error", "warn", "info", "debug", "trace"
 expd.toml:8: daemon.drain_timeout: "soon" is not a duration; write a number with a unit, as in "500ms", "60s", "2m", "1h" or "1d"
 expd.toml:11: daemon.limits.max_payload: "17MB" is out of range; use 1KiB to 16MB
 expd.toml:12: daemon.limits.log_events: 0 is out of range; use 1 to 1000000
-expd.toml:13: daemon.limits.log_age: must be a text; write a text with a unit, as in "60s"
+expd.toml:13: daemon.limits.log_age: must be a text; write it in quotes, with a unit, as in "60s"
 expd.toml:14: daemon.limits.log_bytes: one channel's log would be larger than all logs together; make total_log_bytes at least as large as log_bytes
 expd.toml:16: instances.default: has no credentials; add [instances.default.credentials] with a type and its keys
 expd.toml:17: instances.default.host: must be an http or https URL; begin it with https://
@@ -296,17 +296,17 @@ expd.toml:22: instances.person.credentials.password: is missing; set it or passw
 expd.toml:25: instances.person.credentials.allow_pairing: has no meaning for the type "user"; remove it
 expd.toml:30: instances.screen.credentials.secret: both secret and secret_file are set; keep one of them
 expd.toml:36: instances.lost.credentials.secret_file: cannot read gone.secret: No such file or directory (os error 2); create the file, or correct the path
-expd.toml:39: access[0].allow: "listn" is not known here; use "listen", "broadcast", "respond", "request", "run", "status", "admin"; did you mean "listen"?
+expd.toml:39: access[0].allow: "listn" is not a known value; use "listen", "broadcast", "respond", "request", "run", "status", "admin"; did you mean "listen"?
 expd.toml:40: access[0].instances: there is no instance "nobody"; add [instances.nobody], or name another
 expd.toml:42: access[1].allow: is missing; name what is allowed, as in ["listen", "status"]
 expd.toml:46: hub.token_ttl: "30d" is out of range; use 1s to 24days
-expd.toml:53: hub.devices[1].uuid: "twice" is there twice; give each its own
-expd.toml:54: hub.devices[1].secret: must be a text; put it between quotes
+expd.toml:53: hub.devices[1].uuid: "twice" is used twice; give each its own
+expd.toml:54: hub.devices[1].secret: must be a text; put it in quotes
 expd.toml:56: hub.users[0].password_hash: is missing; set it (expd hub hash-password makes one), or password for development
 expd.toml:59: hubb: unknown key; did you mean hub?
 EXPD__DAEMON__SOKKET: daemon.sokket: unknown key; did you mean EXPD__DAEMON__SOCKET (daemon.socket)?
 EXPD__HUB__PING_TIMEOUT: hub.ping_timeout: "never" is not a duration; write a number with a unit, as in "500ms", "60s", "2m", "1h" or "1d"
-EXPD__HUB____X: the name has an empty part, or an index beyond what is taken; write EXPD__SECTION__KEY, as in EXPD__DAEMON__SOCKET
+EXPD__HUB____X: the name has an empty part, or an index that is too large; write EXPD__SECTION__KEY, as in EXPD__DAEMON__SOCKET
 credentials/expd.default.sekret: no credential has the key "sekret"; name it expd.INSTANCE.K; did you mean expd.default.secret?"#;
     let wanted: Vec<&str> = wanted.lines().collect();
     for (seen, wanted) in seen.iter().zip(&wanted) {
@@ -319,7 +319,8 @@ credentials/expd.default.sekret: no credential has the key "sekret"; name it exp
 #[test]
 fn broken_toml_is_told_with_line_and_column_and_without_the_line() {
     let mistakes =
-        World::of("[daemon]\nlog = \"info\n\n[hub]\noperator_key = \"hunter2\" x\n").bad();
+        SettingsFixture::of("[daemon]\nlog = \"info\n\n[hub]\noperator_key = \"hunter2\" x\n")
+            .bad();
     assert!(mistakes[0].starts_with("expd.toml:2:"), "{mistakes:#?}");
     assert!(
         mistakes
@@ -328,7 +329,7 @@ fn broken_toml_is_told_with_line_and_column_and_without_the_line() {
         "{mistakes:#?}"
     );
     assert!(!mistakes.iter().any(|line| line.contains("hunter2")));
-    let twice = World::of("[hub]\nlisten = \"a\"\nlisten = \"b\"\n").bad();
+    let twice = SettingsFixture::of("[hub]\nlisten = \"a\"\nlisten = \"b\"\n").bad();
     assert_eq!(
         twice,
         ["expd.toml:3:1: not TOML: duplicate key; correct the syntax"]
@@ -337,42 +338,42 @@ fn broken_toml_is_told_with_line_and_column_and_without_the_line() {
 
 #[test]
 fn an_unreadable_file_is_told_with_the_reason() {
-    let mut world = World::of("");
-    world.source.file = Some(world.folder.path().join("none.toml"));
+    let mut fixture = SettingsFixture::of("");
+    fixture.source.file = Some(fixture.folder.path().join("none.toml"));
     assert_eq!(
-        world.bad(),
+        fixture.bad(),
         [
             "none.toml: cannot read the settings: No such file or directory (os error 2); create it, or name another with --config"
         ]
     );
-    world.source.file = Some(world.folder.path().to_owned());
-    assert!(world.bad()[0].contains("Is a directory"));
+    fixture.source.file = Some(fixture.folder.path().to_owned());
+    assert!(fixture.bad()[0].contains("Is a directory"));
 }
 
 #[test]
 fn a_secret_file_loses_one_newline_and_is_best_kept_private() {
     let text = DEVICE.replace("secret = \"s\"", "secret_file = \"device.secret\"");
-    let world = World::of(&text).file("device.secret", "two\n\n", 0o600);
-    assert_eq!(secret_of(&world.good()), "two\n");
-    assert!(world.good().warnings.is_empty());
-    let world = world.file("device.secret", "s", 0o644);
-    let warnings = world.good().warnings;
+    let fixture = SettingsFixture::of(&text).file("device.secret", "two\n\n", 0o600);
+    assert_eq!(secret_of(&fixture.good()), "two\n");
+    assert!(fixture.good().warnings.is_empty());
+    let fixture = fixture.file("device.secret", "s", 0o644);
+    let warnings = fixture.good().warnings;
     assert_eq!(warnings.len(), 1);
     assert!(
         warnings[0].to_string().contains("everybody may read"),
         "{}",
         warnings[0]
     );
-    let world = world.file("device.secret", "\n", 0o600);
-    assert!(world.bad()[0].contains("is empty"));
+    let fixture = fixture.file("device.secret", "\n", 0o600);
+    assert!(fixture.bad()[0].contains("is empty"));
 }
 
 #[test]
 fn a_settings_file_that_others_can_read_or_change_deserves_a_warning() {
     let warnings = |text: &str, mode| -> Vec<String> {
-        let world = World::of("").file("expd.toml", text, mode);
-        let folder = format!("{}/", world.folder.path().display());
-        let warnings = world.good().warnings;
+        let fixture = SettingsFixture::of("").file("expd.toml", text, mode);
+        let folder = format!("{}/", fixture.folder.path().display());
+        let warnings = fixture.good().warnings;
         warnings
             .iter()
             .map(|warning| warning.to_string().replace(&folder, ""))
@@ -382,7 +383,7 @@ fn a_settings_file_that_others_can_read_or_change_deserves_a_warning() {
     assert_eq!(
         warnings(DEVICE, 0o644),
         [
-            "expd.toml: everybody may read expd.toml, which holds a secret; chmod o-r expd.toml, or keep secrets in files of their own (secret_file, LoadCredential=)"
+            "expd.toml: everybody may read expd.toml, which contains a secret; chmod o-r expd.toml, or keep secrets in files of their own (secret_file, LoadCredential=)"
         ]
     );
     let pairing = "[instances.default.credentials]\ntype = \"device\"\nallow_pairing = true\n";
@@ -391,9 +392,9 @@ fn a_settings_file_that_others_can_read_or_change_deserves_a_warning() {
         warnings(pairing, 0o646),
         ["expd.toml: everybody may change expd.toml; chmod o-w expd.toml"]
     );
-    let world = World::of(pairing);
-    std::fs::set_permissions(world.folder.path(), PermissionsExt::from_mode(0o777)).unwrap();
-    let warnings = world.good().warnings;
+    let fixture = SettingsFixture::of(pairing);
+    std::fs::set_permissions(fixture.folder.path(), PermissionsExt::from_mode(0o777)).unwrap();
+    let warnings = fixture.good().warnings;
     assert!(
         matches!(warnings.as_slice(), [one] if one.what.contains("everybody may change /")),
         "{warnings:?}"
@@ -403,13 +404,13 @@ fn a_settings_file_that_others_can_read_or_change_deserves_a_warning() {
 #[test]
 fn a_later_layer_replaces_the_other_way_to_give_a_secret() {
     let text = DEVICE.replace("secret = \"s\"", "secret_file = \"gone\"");
-    let world = World::of(&text).credential("expd.default.secret", "here");
-    assert_eq!(secret_of(&world.good()), "here");
+    let fixture = SettingsFixture::of(&text).credential("expd.default.secret", "here");
+    assert_eq!(secret_of(&fixture.good()), "here");
     let user = "[[hub.users]]\nusername = \"u\"\npassword_hash = \"nonsense\"\n";
-    assert!(World::of(user).bad()[0].contains("is no Argon2 hash"));
-    let world = World::of(user).variable("EXPD__HUB__USERS__0__PASSWORD", "p");
+    assert!(SettingsFixture::of(user).bad()[0].contains("is not an Argon2 hash"));
+    let fixture = SettingsFixture::of(user).variable("EXPD__HUB__USERS__0__PASSWORD", "p");
     assert!(
-        world.good().settings.hub.users[0]
+        fixture.good().settings.hub.users[0]
             .password_hash
             .starts_with("$argon2id$")
     );
@@ -442,11 +443,11 @@ async fn a_hash_that_the_hub_refuses_is_a_mistake_of_the_settings() {
         let bound = expd_hub::Hub::bind(&settings).await;
         assert_eq!(bound.is_ok(), accepted, "{hash}: {:?}", bound.err());
         let text = format!("[[hub.users]]\nusername = \"u\"\npassword_hash = \"{hash}\"\n");
-        let world = World::of(&text);
+        let fixture = SettingsFixture::of(&text);
         if accepted {
-            world.good();
+            fixture.good();
         } else {
-            let said = world.bad();
+            let said = fixture.bad();
             assert!(said[0].contains("hub.users[0].password_hash: "), "{said:?}");
         }
     }
@@ -454,14 +455,14 @@ async fn a_hash_that_the_hub_refuses_is_a_mistake_of_the_settings() {
 
 #[test]
 fn a_variable_in_a_tables_place_is_told() {
-    let mistakes = World::of("[daemon]\nlog = \"info\"\n")
+    let mistakes = SettingsFixture::of("[daemon]\nlog = \"info\"\n")
         .variable("EXPD__DAEMON", "x")
         .bad();
     assert_eq!(
         mistakes,
         ["EXPD__DAEMON: daemon: must be a table; write [daemon] and its keys below"]
     );
-    let mistakes = World::of("[hub]\ndevices = 3\n").bad();
+    let mistakes = SettingsFixture::of("[hub]\ndevices = 3\n").bad();
     assert_eq!(
         mistakes,
         [
@@ -472,7 +473,7 @@ fn a_variable_in_a_tables_place_is_told() {
 
 #[test]
 fn inline_tables_are_tables() {
-    let loaded = World::of(concat!(
+    let loaded = SettingsFixture::of(concat!(
         "hub = { devices = [{ uuid = \"d\", secret = \"s\" }] }\n",
         "instances.default.credentials = { type = \"device\", uuid = \"u\", secret = \"s\" }\n",
     ))
@@ -483,7 +484,7 @@ fn inline_tables_are_tables() {
 
 #[test]
 fn debug_of_checked_settings_shows_no_secret() {
-    let loaded = World::of(concat!(
+    let loaded = SettingsFixture::of(concat!(
         "[instances.default]\nproxy = \"http://u:hunter2@proxy:1\"\n",
         "[instances.default.credentials]\ntype = \"user\"\nusername = \"u\"\npassword = \"hunter2\"\norganization = \"o\"\n",
         "[instances.app.credentials]\ntype = \"consumer_app\"\nuuid = \"u\"\napi_key = \"hunter2\"\n",
@@ -495,8 +496,8 @@ fn debug_of_checked_settings_shows_no_secret() {
     let shown = format!("{loaded:?}");
     assert!(!shown.contains("hunter2"), "{shown}");
     assert!(!shown.contains("$argon2"), "{shown}");
-    let world = World::of("").variable("EXPD__HUB__OPERATOR_KEY", "hunter2");
-    let shown = format!("{:?}", world.source);
+    let fixture = SettingsFixture::of("").variable("EXPD__HUB__OPERATOR_KEY", "hunter2");
+    let shown = format!("{:?}", fixture.source);
     assert!(
         shown.contains("OPERATOR_KEY") && !shown.contains("hunter2"),
         "{shown}"
@@ -505,12 +506,10 @@ fn debug_of_checked_settings_shows_no_secret() {
 
 #[test]
 fn serving_needs_an_instance_or_an_embedded_network() {
-    let loaded = World::of("").good();
+    let loaded = SettingsFixture::of("").good();
     let error = loaded.clone().for_serving(false).unwrap_err();
     assert!(
-        error
-            .to_string()
-            .contains("there is no instance to connect"),
+        error.to_string().contains("no instance is configured"),
         "{error}"
     );
     assert_eq!(
@@ -522,8 +521,9 @@ fn serving_needs_an_instance_or_an_embedded_network() {
 #[test]
 fn plain_http_to_another_machine_deserves_a_warning() {
     let warnings = |host: &str| {
-        let world = World::of(&format!("[instances.default]\nhost = \"{host}\"\n{DEVICE}"));
-        world.good().warnings.len()
+        let fixture =
+            SettingsFixture::of(&format!("[instances.default]\nhost = \"{host}\"\n{DEVICE}"));
+        fixture.good().warnings.len()
     };
     assert_eq!(warnings("http://exp.example"), 1);
     assert_eq!(warnings("http://localhost:9000"), 0);
@@ -538,7 +538,9 @@ fn the_examples_hold_no_mistake() {
             .join("config")
             .join(name);
         let text = std::fs::read_to_string(file).unwrap();
-        let loaded = World::of("").file("expd.toml", &text, 0o600).good();
+        let loaded = SettingsFixture::of("")
+            .file("expd.toml", &text, 0o600)
+            .good();
         assert_eq!(loaded.warnings, [], "{name}");
     }
 }
@@ -582,12 +584,14 @@ fn the_examples_commented_keys_are_known_with_their_defaults() {
 #[test]
 fn rules_that_hide_the_status_from_everybody_deserve_a_warning() {
     let warnings = |rules: &str| -> Vec<String> {
-        let warnings = World::of(&format!("{DEVICE}{rules}")).good().warnings;
+        let warnings = SettingsFixture::of(&format!("{DEVICE}{rules}"))
+            .good()
+            .warnings;
         warnings.into_iter().map(|warning| warning.what).collect()
     };
     let rule = |who: &str, verb: &str| format!("[[access]]\n{who}\nallow = [\"{verb}\"]\n");
     let listen = rule("uid = 7", "listen");
-    let hidden = ["no rule lets anybody see the status, root included"];
+    let hidden = ["no rule allows \"status\", not even to root"];
     assert_eq!(warnings(&listen), hidden);
     assert_eq!(warnings(&format!("{listen}{}", rule("", "admin"))), hidden);
     for seen in [

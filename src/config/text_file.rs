@@ -7,10 +7,10 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-/// Attempts to read a file that is being written.
+/// Attempts to read a file while it is being written.
 const TRIES: usize = 3;
 
-/// Limit on a file with a secret; real ones have some ten bytes.
+/// Size limit of a file with a secret; real ones have tens of bytes.
 pub(super) const LARGEST_SECRET: u64 = 64 << 10;
 
 /// A secret's text without the one newline that editors and `echo` leave at its end.
@@ -19,7 +19,7 @@ pub(super) fn trimmed(text: &str) -> &str {
     text.strip_suffix('\r').unwrap_or(text)
 }
 
-/// Reads a text file of at most `largest` bytes, again if it is written to meanwhile.
+/// Reads a text file of at most `largest` bytes, again if it changes meanwhile.
 pub(super) fn read_settled(path: &Path, largest: u64) -> io::Result<Zeroizing<String>> {
     let mut file = File::open(path)?;
     for _ in 0..TRIES {
@@ -32,11 +32,11 @@ pub(super) fn read_settled(path: &Path, largest: u64) -> io::Result<Zeroizing<St
     }
     Err(io::Error::new(
         io::ErrorKind::ResourceBusy,
-        "it is being written",
+        "the file is being written",
     ))
 }
 
-/// Identifies one state of a regular file: length and times of the last change. A pipe has none.
+/// Length and change times of a regular file, which identify its state. `None` for a pipe.
 fn state(metadata: &Metadata) -> Option<(u64, [i64; 4])> {
     metadata.is_file().then(|| {
         let times = [
@@ -55,7 +55,7 @@ pub(super) fn read_text(path: &Path, largest: u64) -> io::Result<Zeroizing<Strin
 }
 
 fn read_limited(file: &mut File, largest: u64) -> io::Result<Zeroizing<String>> {
-    // A text that is reallocated leaves copies behind.
+    // Growing the text would leave copies of it in freed memory.
     let length = file.metadata()?.len().min(largest);
     let room = usize::try_from(length).unwrap_or_default();
     let mut text = Zeroizing::new(String::with_capacity(room + 1));

@@ -11,10 +11,10 @@ use super::section::Section;
 use super::settings::{INSTANCE_NAME_RULE, is_instance_name};
 use crate::access::BearerToken;
 
-/// Length below which a token could be guessed.
+/// Minimum length: a shorter token could be guessed.
 const SHORTEST: usize = 16;
 
-/// Reads the tokens of callers over TCP, which may lie in systemd's `credentials` folder.
+/// Reads the tokens of callers over TCP. They may be in systemd's `credentials` folder.
 pub(super) fn read(reader: &mut Reader, credentials: Option<&Path>) -> Vec<BearerToken> {
     let mut names = BTreeSet::new();
     let mut tokens = Vec::new();
@@ -24,11 +24,11 @@ pub(super) fn read(reader: &mut Reader, credentials: Option<&Path>) -> Vec<Beare
         let name = section.required("name");
         if let Some(name) = &name {
             if !is_instance_name(name) {
-                let what = format!("{} is no name of a token", quoted(name));
+                let what = format!("{} is not a valid token name", quoted(name));
                 section.mistake("name", what, INSTANCE_NAME_RULE);
             }
             if !names.insert(name.clone()) {
-                let what = format!("{} is there twice", quoted(name));
+                let what = format!("{} is used twice", quoted(name));
                 section.mistake("name", what, "give each token its own");
             }
         }
@@ -40,7 +40,7 @@ pub(super) fn read(reader: &mut Reader, credentials: Option<&Path>) -> Vec<Beare
                 let what = format!("has fewer than {SHORTEST} characters, and could be guessed");
                 section.mistake("token", what, "make one with openssl rand -hex 32");
             } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-                let what = "has characters that no header of a call can hold";
+                let what = "has characters that a header cannot contain";
                 section.mistake("token", what, "use ASCII letters, digits and signs");
             }
         }
@@ -53,7 +53,7 @@ pub(super) fn read(reader: &mut Reader, credentials: Option<&Path>) -> Vec<Beare
     if listens && tokens.is_empty() {
         section.warning(
             "listen",
-            "there is no token: over TCP every call but those of the health is refused",
+            "there are no tokens: over TCP, all calls but health checks are refused",
             "add [[daemon.tcp.tokens]] with a name and a token_file, or remove it",
         );
     }

@@ -14,8 +14,8 @@ use super::settings::{
     DEFAULT_INSTANCE, INSTANCE_NAME_RULE, WebApp, WebSettings, is_instance_name,
 };
 
-/// Reads the settings of the door. An app on an instance that is not among `instances` is a
-/// mistake. Keys may lie in systemd's `credentials` folder.
+/// Reads the settings of the door. An app's instance must be one of `instances`. Keys may be in
+/// systemd's `credentials` folder.
 pub(super) fn read(
     reader: &mut Reader,
     instances: &[String],
@@ -29,7 +29,7 @@ pub(super) fn read(
         let mut section = Section::new(reader, route);
         let name = unique(&mut section, "name", &mut names);
         if let Some(name) = name.as_ref().filter(|name| !is_instance_name(name)) {
-            let what = format!("{} is no name of an app", quoted(name));
+            let what = format!("{} is not a valid app name", quoted(name));
             section.mistake("name", what, INSTANCE_NAME_RULE);
         }
         let uuid = unique(&mut section, "uuid", &mut uuids);
@@ -69,7 +69,7 @@ pub(super) fn read(
     {
         section.mistake(
             "root",
-            format!("{} is no folder that can be read", root.display()),
+            format!("{} is not a readable folder", root.display()),
             "name the folder of the pages, or create it",
         );
     }
@@ -106,7 +106,7 @@ fn read_origins(section: &mut Section<'_>) -> Vec<String> {
                 section.mistake("origins", what, format!("write {}", quoted(&exact)));
             }
             _ => {
-                let what = format!("{} is no origin of a page", quoted(origin));
+                let what = format!("{} is not the origin of a page", quoted(origin));
                 let remedy = "write scheme, host and port alone, as in \"https://kiosk.example\"; pages of files have no origin, and web.root serves them";
                 section.mistake("origins", what, remedy);
             }
@@ -119,7 +119,7 @@ fn read_origins(section: &mut Section<'_>) -> Vec<String> {
 fn unique(section: &mut Section<'_>, name: &str, taken: &mut BTreeSet<String>) -> Option<String> {
     let text = section.required(name)?;
     if !taken.insert(text.clone()) {
-        let what = format!("{} is there twice", quoted(&text));
+        let what = format!("{} is used twice", quoted(&text));
         section.mistake(name, what, "give each app its own");
         return None;
     }

@@ -1,4 +1,4 @@
-//! Wiping of values from memory: some are secrets.
+//! Wipes values from memory, since some are secrets.
 
 use config::{Value, ValueKind};
 use zeroize::Zeroize as _;

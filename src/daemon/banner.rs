@@ -1,4 +1,4 @@
-//! The banner of `expd serve --embedded`: lines for a newcomer to try.
+//! The banner of `expd serve --embedded`: commands for a newcomer to try.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,17 +9,16 @@ use tokio::time::timeout;
 use crate::bridge::Bridges;
 use expd_domain::{KnownIdentity, LinkState};
 
-/// Limit of the wait for the first login, which takes milliseconds on the embedded network.
+/// Timeout of the first login, which takes milliseconds on the embedded network.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Facts that the banner shows.
 pub(super) struct Banner {
     pub(super) socket: PathBuf,
-    /// True where clients find the socket without `--socket`.
+    /// True if clients find the socket without `--socket`.
     pub(super) is_default: bool,
     /// URL of the embedded network.
     pub(super) network: String,
-    /// File in which the network keeps what outlives it; memory alone where absent.
+    /// Database file of the network; `None`: it keeps everything in memory.
     pub(super) store: Option<PathBuf>,
 }
 
@@ -30,7 +29,7 @@ impl Banner {
         if let Some(bridge) = &default {
             let mut link = bridge.link.clone();
             let online = link.wait_for(|status| status.state == LinkState::Online);
-            // Neither a login that takes longer nor a daemon that stops keeps the banner back.
+            // The banner appears even if the login takes longer or the daemon stops.
             timeout(LOGIN_TIMEOUT, online).await.map(drop).ok();
         }
         let identity = (default.as_ref()).and_then(|bridge| bridge.identity().ok());
@@ -42,7 +41,7 @@ impl Banner {
     /// The banner for an identity that is logged in at `host`.
     fn text(&self, identity: Option<&KnownIdentity>, host: Option<&str>) -> String {
         let socket = quoted(&self.socket.display().to_string());
-        // The lines work as they are printed.
+        // The commands work as they are printed.
         let option = if self.is_default {
             String::new()
         } else {
@@ -62,8 +61,8 @@ impl Banner {
             Some(store) => format!("kept in {}", store.display()),
             None => "in memory".to_owned(),
         };
-        // The settings may lead the default instance to another network, which nobody should be
-        // asked to try things on.
+        // The settings may connect the default instance to another network, which is not for trying
+        // things out.
         let is_used = host == Some(&*self.network);
         let mut lines = vec![
             String::new(),
@@ -112,8 +111,7 @@ impl Banner {
     }
 }
 
-/// Name by which another terminal runs this program: `expd` where the shell finds it, else the
-/// path.
+/// Command that runs this program in another terminal: `expd` if the shell finds it, else the path.
 fn program() -> String {
     let path = std::env::current_exe().ok();
     let on_path = path
@@ -129,7 +127,7 @@ fn program() -> String {
     }
 }
 
-/// The text as one word of a shell.
+/// Quotes the text as one word of a shell.
 fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {

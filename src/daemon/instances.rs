@@ -15,20 +15,19 @@ use crate::host_network::watch_host_network;
 use crate::router::RouterHandle;
 use crate::shares::{LimitHits, UserRates};
 
-/// All instances of a daemon.
 pub(super) struct Instances {
     pub bridges: Bridges,
     pub configured: ConfiguredInstances,
-    /// Runs those that programs bring along.
+    /// Runs the instances that programs bring along.
     pub runner: InstanceRunner,
     pub rates: UserRates,
 }
 
-/// Starts every configured instance among `links`, and the runner of those that programs bring
-/// along.
+/// Starts all configured instances as tasks of `links`, and the runner of the instances that
+/// programs bring along.
 ///
 /// # Errors
-/// An instance cannot be started as it is configured.
+/// An instance cannot be started as configured.
 pub(super) async fn start(
     settings: &Settings,
     state_dir: Option<&Path>,

@@ -12,7 +12,6 @@ use crate::ipc::Listener;
 pub struct Listeners(Vec<Listener>);
 
 impl Listeners {
-    /// Adds a listener.
     pub fn add(&mut self, listener: Listener) {
         self.0.push(listener);
     }
@@ -22,7 +21,7 @@ impl Listeners {
     }
 }
 
-/// Listens on a loopback TCP address, and logs it: port 0 takes any free port.
+/// Listens on a loopback TCP address, and logs it, since port 0 takes any free port.
 ///
 /// # Errors
 /// The address cannot be bound.

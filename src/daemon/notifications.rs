@@ -16,7 +16,7 @@ use crate::upstream::link::LinkStatus;
 pub(super) struct StatusNotifier {
     pub(super) socket: PathBuf,
     pub(super) notifier: Arc<Notifier>,
-    /// Changes that the last reload left to a restart.
+    /// Changes that the last reload deferred to a restart.
     pub(super) reload_note: watch::Receiver<String>,
 }
 
@@ -39,7 +39,7 @@ impl StatusNotifier {
             }
         }
         self.notifier.stopping();
-        // A stop that would lose a pairing waits, within the sessions' own bound.
+        // A stop that would lose a pairing waits; the sessions bound that wait.
         while bridges.iter().any(|bridge| unsaved(&bridge).is_some()) {
             self.notifier
                 .extend_timeout(2 * EXTENSION, &self.summary(&bridges));
@@ -60,7 +60,8 @@ fn unsaved(bridge: &Bridge) -> Option<String> {
     bridge.session.unsaved().borrow().clone()
 }
 
-/// One line with the socket, the state of every instance, and what the last reload left to be done.
+/// One line with the socket, the state of every instance, and the changes that the last reload
+/// deferred.
 pub(super) fn summary(socket: &Path, bridges: &Bridges, reload_note: &str) -> String {
     let states: Vec<String> = bridges.iter().map(|bridge| state(&bridge)).collect();
     let summary = format!("{} · {}", socket.display(), states.join(" · "));
@@ -84,7 +85,7 @@ fn state(bridge: &Bridge) -> String {
     text
 }
 
-/// Waits for the next tick; for ever where the service manager wants no watchdog.
+/// Waits for the next tick; forever if the service manager has no watchdog.
 async fn tick(interval: Option<&mut Interval>) {
     match interval {
         Some(interval) => drop(interval.tick().await),

@@ -1,11 +1,11 @@
-//! The limit of connections, as far as the limit of open files leaves room for it.
+//! Limit of connections, reduced to fit the limit of open files.
 
 use crate::config::Limits;
 use crate::ipc;
 use expd_hub::MAX_CONNECTIONS;
 
-/// Lowers the limit of connections to what the limit of open files leaves room for, and says so. An
-/// embedded network has connections of its own.
+/// Lowers the limit of connections to fit the limit of open files, and logs that. An embedded
+/// network needs descriptors for connections of its own.
 pub(super) fn limit_connections(limits: &mut Limits, embedded: bool) {
     let wanted = limits.max_connections;
     let of_hub = if embedded { MAX_CONNECTIONS } else { 0 };

@@ -1,13 +1,13 @@
 //! Reload of the settings, at `Daemon.Reload` (`systemctl reload expd`) and at SIGHUP.
 //!
-//! The settings are read and checked as a whole: with a mistake among them, with an instance that
-//! cannot be as it is configured, or where the file may have been cut and rules with it
-//! ([`Loaded::check_reload`]), all stay as they were. Else they apply: the log level, access rules
-//! (names of users and groups are looked up again), limits, apps of the door for pages, and
-//! instances with their credentials ([`ConfiguredInstances`](crate::bridge::ConfiguredInstances)).
-//! The keys that have changed and need a restart are named in the log and in the daemon's status.
+//! The settings are read and checked as a whole. The previous ones stay in force if there is a
+//! mistake, if an instance cannot run as configured, or if the file may be truncated
+//! ([`Loaded::check_reload`]). Otherwise the new ones apply: the log level, access rules (names of
+//! users and groups are looked up again), limits, apps of the door for pages, and instances with
+//! their credentials ([`ConfiguredInstances`](crate::bridge::ConfiguredInstances)). Changed keys
+//! that need a restart are named in the log and in the daemon's status.
 //!
-//! Reloads follow each other: a request that comes during one leads to another one.
+//! Reloads run one at a time; a request during a reload leads to another one.
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
@@ -31,10 +31,10 @@ use crate::rpc::{self, ReloadAnswer, ReloadHandle};
 use crate::systemd::Notifier;
 use expd_hub::HubSettings;
 
-/// Number of access rules of earlier settings that are remembered.
+/// Maximum number of remembered access rules of earlier settings.
 const MAX_KNOWN_RULES: usize = 10_000;
 
-/// Reloads the settings when that is asked for.
+/// Reloads the settings on request.
 pub(super) struct Reload {
     requests: ReloadRequests,
     /// The daemon was started at a terminal.
@@ -45,16 +45,16 @@ pub(super) struct Reload {
     /// Settings that the daemon was started with, and those that were applied last.
     started: ValueDigests,
     applied: ValueDigests,
-    /// Access rules that apply, and all that have applied since there were none.
+    /// Access rules in force, and all since there were none.
     known_rules: Vec<AccessRule>,
     policy: watch::Sender<Arc<AccessPolicy>>,
     web_apps: watch::Sender<Arc<[WebApp]>>,
     counters: Arc<DaemonCounters>,
-    /// Changes that the last reload left to a restart.
+    /// Changes that the last reload deferred to a restart.
     note: watch::Sender<String>,
 }
 
-/// The daemon as a reload sees it.
+/// The daemon as seen by a reload.
 pub(super) struct ReloadedDaemon {
     pub(super) running: RunningDaemon,
     pub(super) socket: PathBuf,
@@ -63,7 +63,7 @@ pub(super) struct ReloadedDaemon {
 }
 
 impl Reload {
-    /// Reloads at each request. Until the first one, the policy is that of `loaded`.
+    /// Prepares reloads. Until the first one, the policy is that of `loaded`.
     pub(super) fn new(requests: ReloadRequests, options: &ServeOptions, loaded: &Loaded) -> Self {
         let settings = &loaded.settings;
         let policy = AccessPolicy::new(&settings.access).with_tokens(&settings.daemon.tokens);
@@ -82,32 +82,30 @@ impl Reload {
         }
     }
 
-    /// Notes the embedded network that runs.
     pub(super) fn set_hub(&mut self, hub: &HubSettings) {
         self.hub = Some(hub.clone());
     }
 
-    /// The access policy, replaced at each reload.
+    /// Access policy, replaced at each reload.
     pub(super) fn policy(&self) -> watch::Receiver<Arc<AccessPolicy>> {
         self.policy.subscribe()
     }
 
-    /// The apps whose pages may log in, replaced at each reload that changes them.
+    /// Apps whose pages may log in, replaced at each reload that changes them.
     pub(super) fn web_apps(&self) -> watch::Receiver<Arc<[WebApp]>> {
         self.web_apps.subscribe()
     }
 
-    /// Counters of the daemon as a whole.
     pub(super) fn counters(&self) -> Arc<DaemonCounters> {
         self.counters.clone()
     }
 
-    /// Changes that the last reload left to a restart, for the status; empty where none.
+    /// Changes that the last reload deferred to a restart, for the status; empty if none.
     pub(super) fn note(&self) -> watch::Receiver<String> {
         self.note.subscribe()
     }
 
-    /// The handle of those who ask by a call.
+    /// Handle for requests by a call.
     pub(super) fn handle(&self) -> ReloadHandle {
         self.requests.handle()
     }
@@ -121,7 +119,7 @@ impl Reload {
             shutdown,
         } = daemon;
         while let Some(request) = self.requests.next().await {
-            // A terminal that closes sends the same signal; nobody is left there to end the daemon.
+            // SIGHUP from a closed terminal ends the daemon instead.
             let is_signal = matches!(request, ReloadRequest::Signal);
             if is_signal && self.at_terminal && !io::stderr().is_terminal() {
                 shutdown.cancel();
@@ -144,12 +142,12 @@ impl Reload {
         }
     }
 
-    /// Reads and applies the settings, and gives the changed keys that need a restart; or the
-    /// mistakes for which they stay as they were.
+    /// Reads and applies the settings. Returns the changed keys that need a restart, or the
+    /// mistakes for which the previous settings stay in force.
     async fn reload(&mut self, running: &mut RunningDaemon) -> ReloadAnswer {
         let (options, hub) = (self.options.clone(), self.hub.clone());
         let known_rules = self.known_rules.clone();
-        // Blocks: it reads files and asks the name service.
+        // Blocking: reads files and queries the name service.
         let read = tokio::task::spawn_blocking(move || {
             let loaded = options.read_again(hub.as_ref())?;
             loaded.check_reload(&known_rules)?;
@@ -163,13 +161,18 @@ impl Reload {
                 for mistake in errors.mistakes() {
                     log::error!(event = JournalEvent::SettingsRefused; "{mistake}");
                 }
-                log::error!("the settings have mistakes, and stay as they were");
+                log::error!(
+                    "reload refused: the settings have mistakes; the previous ones stay in force"
+                );
                 let mistakes = errors.mistakes().iter().map(ToString::to_string);
                 return Err(Arc::new(mistakes.collect()));
             }
             Err(error) => {
-                let reason = format!("the settings could not be read: {error}");
-                log::error!(event = JournalEvent::SettingsRefused; "{reason}; they stay as they were");
+                let reason = format!("cannot read the settings: {error}");
+                log::error!(
+                    event = JournalEvent::SettingsRefused;
+                    "reload refused: {reason}; the previous settings stay in force"
+                );
                 return Err(Arc::new(vec![reason]));
             }
         };
@@ -181,20 +184,23 @@ impl Reload {
         let prepared = running.prepare(&loaded.settings, has_other_file).await;
         match prepared {
             Ok(prepared) => {
-                // The rules first: nobody finds an instance that they close to it.
+                // Rules first, so that no caller reaches a new instance that they deny.
                 self.policy.send_replace(Arc::new(policy));
                 let instances = running.apply(prepared).await;
                 Ok(self.apply(loaded, &instances))
             }
-            Err(reason) => {
-                log::error!(event = JournalEvent::SettingsRefused; "{reason}; the settings stay as they were");
-                Err(Arc::new(vec![reason]))
+            Err(error) => {
+                log::error!(
+                    event = JournalEvent::SettingsRefused;
+                    "reload refused: {error}; the previous settings stay in force"
+                );
+                Err(Arc::new(vec![error.to_string()]))
             }
         }
     }
 
-    /// Applies what the daemon's parts have no share in, and gives the changed keys that need a
-    /// restart.
+    /// Applies all settings that are not part of [`RunningDaemon`]. Returns the changed keys that
+    /// need a restart.
     fn apply(&mut self, loaded: Loaded, instances: &AppliedInstances) -> Vec<String> {
         let changed = self.started.changed(&loaded.digests);
         self.applied = loaded.digests;
@@ -202,7 +208,7 @@ impl Reload {
         let now = settings.access.clone();
         let level = settings.daemon.log;
         let apps: Arc<[WebApp]> = settings.web.apps.as_slice().into();
-        // Its secrets are overwritten before anybody is told that the reload is over.
+        // Its secrets are wiped before the reload is reported as done.
         drop(settings);
         let rules = now.len();
         self.web_apps.send_if_modified(|before| {
@@ -218,20 +224,20 @@ impl Reload {
         log::info!(
             event = JournalEvent::SettingsApplied,
             access_rules = rules;
-            "the settings were read again, and apply{}", in_words(instances)
+            "settings reloaded{}", in_words(instances)
         );
         let pending = pending(&changed, self.options.embedded);
         if !pending.is_empty() {
             log::warn!(
                 event = JournalEvent::RestartNeeded;
-                "changed settings that apply after a restart (systemctl restart expd): {}",
+                "changed settings need a restart (systemctl restart expd): {}",
                 pending.join(", ")
             );
         }
         pending.into_iter().map(str::to_owned).collect()
     }
 
-    /// Remembers the rules that apply now, and those before them.
+    /// Remembers the rules in force, and earlier ones.
     fn remember_rules(&mut self, now: Vec<AccessRule>) {
         let rules = now.len();
         if rules == 0 {
@@ -239,7 +245,7 @@ impl Reload {
         }
         self.known_rules.retain(|rule| !now.contains(rule));
         self.known_rules.extend(now);
-        // The oldest go first.
+        // Drops the oldest first.
         let surplus = self
             .known_rules
             .len()
@@ -248,7 +254,7 @@ impl Reload {
     }
 }
 
-/// The instances that changed, for people; empty where none did.
+/// Text about the changed instances; empty if none.
 fn in_words(instances: &AppliedInstances) -> String {
     let AppliedInstances {
         added,
@@ -259,7 +265,7 @@ fn in_words(instances: &AppliedInstances) -> String {
     let mut words = String::new();
     for (names, what) in [
         (added, "added"),
-        (changed, "changed, and log in anew"),
+        (changed, "changed, logging in again"),
         (replaced, "replaced"),
         (removed, "removed"),
     ] {
@@ -270,9 +276,9 @@ fn in_words(instances: &AppliedInstances) -> String {
     words
 }
 
-/// The changed keys that need a restart.
+/// Changed keys that need a restart.
 fn pending(changed: &[String], embedded: bool) -> Vec<&str> {
-    // Keys of the embedded network, which does not run.
+    // Keys of an embedded network that does not run.
     let unused = |key: &str| key.starts_with("hub.") && !embedded;
     let keys = changed.iter().map(String::as_str);
     keys.filter(|key| needs_restart(key) && !unused(key))

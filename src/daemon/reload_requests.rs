@@ -1,4 +1,4 @@
-//! Requests to read the settings again: SIGHUP, and `Daemon.Reload`, which waits for the outcome.
+//! Requests to reload the settings: SIGHUP, and `Daemon.Reload`, which waits for the outcome.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::rpc::{ReloadAnswer, ReloadCall, ReloadCalls, ReloadHandle, reloads};
 
-/// The requests of this process.
+/// Reload requests to this process.
 pub(super) struct ReloadRequests {
     /// SIGHUP.
     pub(super) signal: Signal,
@@ -14,16 +14,14 @@ pub(super) struct ReloadRequests {
     calls: ReloadCalls,
 }
 
-/// One request.
 pub(super) enum ReloadRequest {
-    /// A signal, which nobody waits behind.
+    /// SIGHUP; no caller waits for the outcome.
     Signal,
-    /// A call.
     Call(ReloadCall),
 }
 
 impl ReloadRequests {
-    /// Catches the signal: from then on none is lost, and none ends the process.
+    /// Catches SIGHUP; from then on none is lost, and none ends the process.
     ///
     /// # Errors
     /// It cannot be caught.
@@ -36,7 +34,7 @@ impl ReloadRequests {
         })
     }
 
-    /// The other end, for those who serve the call.
+    /// Handle for the service that takes the calls.
     pub(super) fn handle(&self) -> ReloadHandle {
         self.handle.clone()
     }
@@ -51,7 +49,7 @@ impl ReloadRequests {
 }
 
 impl ReloadRequest {
-    /// Tells whoever waits what came of it.
+    /// Sends the outcome to a waiting caller.
     pub(super) fn answer(self, answer: ReloadAnswer) {
         if let Self::Call(call) = self {
             call.answer(answer);

@@ -33,25 +33,22 @@ use expd_hub::{Hub, HubError};
 /// Reason why `expd serve` did not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The settings.
     #[error(transparent)]
     Config(#[from] ConfigErrors),
-    /// The log.
     #[error(transparent)]
     Logging(#[from] LoggingError),
-    /// The sockets of the service manager.
+    /// Sockets passed by the service manager.
     #[error(transparent)]
     Passed(#[from] PassedSocketError),
-    /// The runtime or the signals.
+    /// Runtime or signals.
     #[error("cannot start: {0}")]
     Runtime(#[from] io::Error),
-    /// The daemon.
     #[error(transparent)]
     Daemon(#[from] DaemonError),
 }
 
-/// Reads the settings, opens the log, and runs the daemon until a signal ends it. Call it from a
-/// process with one thread.
+/// Reads the settings, opens the log, and runs the daemon until a signal ends it. Must be called
+/// while the process has a single thread.
 ///
 /// # Errors
 /// The daemon could not start, or a part of it failed.
@@ -78,11 +75,11 @@ fn start(
 ) -> Result<(), RunError> {
     let passed = systemd::listen_fds()?;
     let runtime = runtime()?;
-    // Before the settings are read: a reload that is asked for from then on is not lost, and does
-    // not end the process.
+    // Before the settings are read, so that a SIGHUP from then on is not lost and does not end the
+    // process.
     let mut reloads = runtime.block_on(async { ReloadRequests::new() })?;
     let mut read = match options.read_settings() {
-        // Whoever started it at a terminal or in a container reads the mistakes there.
+        // At a terminal or in a container, standard error shows the mistakes.
         Err(errors) if !notifier.is_connected() => return Err(errors.into()),
         read => read,
     };
@@ -93,9 +90,9 @@ fn start(
         options.log.unwrap_or(level),
         options.log_format.unwrap_or(format),
     )?;
-    core_dumps.tell();
+    core_dumps.log_failure();
     let result = runtime.block_on(async {
-        // Settings with a mistake are waited for in any case.
+        // Settings with a mistake are waited for in any case, below.
         if read.is_ok() && attempts.is_delayed() {
             if !attempts
                 .wait(notifier, options.settings_file(), &mut reloads.signal)
@@ -136,16 +133,16 @@ fn start(
         ))
         .await
     });
-    // A name look-up that is still waiting for its answer must not hold the process.
+    // A name lookup in progress must not delay the exit.
     runtime.shutdown_background();
     result
 }
 
-/// Makes the daemon's runtime, with a single worker thread. A broadcast crosses several tasks until
-/// it is in the socket; more workers only wake each other on the way and contend for locks. With
-/// one, a lone delivery at 500/s takes a quarter less CPU and comes 20 µs sooner, and full speed is
-/// no slower: the kernel's part of a delivery runs in the app's process as well. Blocking calls
-/// have threads of their own.
+/// Creates the daemon's runtime, with a single worker thread. A broadcast crosses several tasks
+/// until it is in the socket; more workers only wake each other on the way and contend for locks.
+/// With one, a lone delivery at 500/s takes a quarter less CPU and arrives 20 µs sooner, and full
+/// speed is no lower: the kernel's part of a delivery runs in the app's process as well. Blocking
+/// calls have threads of their own.
 ///
 /// # Errors
 /// The system refuses threads or descriptors.
@@ -172,7 +169,7 @@ async fn run_daemon(
     let mut settings = loaded.settings;
     limit_connections(&mut settings.daemon.limits, options.embedded);
 
-    // The sockets come first: a daemon that finds them taken must not have started anything else.
+    // Sockets first: a daemon that finds them taken must not have started anything else.
     let environment = SocketEnvironment::from_process();
     let mut listeners = Listeners::default();
     let socket = listen_unix(&settings, options, &environment, inherited, &mut listeners)?;
@@ -191,7 +188,7 @@ async fn run_daemon(
     } else {
         None
     };
-    // Another terminal need not have this one's EXPD_SOCKET, nor its folder.
+    // Another terminal may have neither this one's EXPD_SOCKET nor its working directory.
     let others = SocketEnvironment {
         expd_socket: None,
         ..environment
@@ -267,8 +264,8 @@ fn listen_unix(
     Ok(path.unwrap_or_default())
 }
 
-/// Binds the embedded network. Where the default port is taken and no address was configured, any
-/// free port will do.
+/// Binds the embedded network, to any free port if the default one is taken and no address was
+/// configured.
 async fn bind_hub(settings: &mut Settings, address_is_set: bool) -> Result<Hub, HubError> {
     match Hub::bind(&settings.hub).await {
         Err(HubError::Busy { .. }) if !address_is_set => {

@@ -1,17 +1,18 @@
-//! The parts of a daemon that serves which a reload changes.
+//! The parts of a running daemon that a reload changes.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::bridge::{AppliedInstances, Bridges, ConfiguredInstances, PreparedInstances};
+use crate::bridge::{
+    AppliedInstances, Bridges, ConfiguredInstances, InstanceError, PreparedInstances,
+};
 use crate::config::{DaemonSettings, Limits, Settings};
 use crate::router::RouterHandle;
 use crate::shares::{Amount, Limit, LimitHits, UserRates};
 
-/// A daemon that serves, for whoever watches and changes it.
+/// A running daemon, to watch and to change.
 pub struct RunningDaemon {
-    /// All identities.
     pub bridges: Bridges,
     pub(super) instances: ConfiguredInstances,
     pub(super) router: RouterHandle,
@@ -27,19 +28,19 @@ pub(super) struct PreparedSettings {
 }
 
 impl RunningDaemon {
-    /// Does all that may fail of applying settings. `is_other` is true for an instance of which a
-    /// file that its settings name has another content.
+    /// Prepares settings; every fallible step happens here. `is_other` tells whether a file named
+    /// by the instance's settings has changed.
     ///
     /// # Errors
-    /// The reason and the remedy, for people; nothing has changed then.
+    /// An instance cannot run as configured. Nothing has changed then.
     pub(super) async fn prepare(
         &mut self,
         settings: &Settings,
         is_other: impl Fn(&str) -> bool,
-    ) -> Result<PreparedSettings, String> {
+    ) -> Result<PreparedSettings, InstanceError> {
         let prepared = self.instances.prepare(&settings.instances, is_other).await;
         Ok(PreparedSettings {
-            instances: prepared.map_err(|error| error.to_string())?,
+            instances: prepared?,
             daemon: Arc::new(settings.daemon.clone()),
         })
     }
@@ -54,20 +55,20 @@ impl RunningDaemon {
         self.instances.apply(instances).await
     }
 
-    /// Applies limits to what is taken from now on.
+    /// Applies limits to everything taken from now on.
     async fn set_limits(&self, limits: &Limits) {
         for (limit, amount) in amounts(limits) {
             self.limit_hits.set_amount(limit, amount);
         }
         let user = &limits.user;
         self.rates.set(user.broadcasts, user.bytes);
-        // It fails where the daemon stops.
+        // Fails only while the daemon stops.
         self.router.set_limits(limits.clone()).await.ok();
     }
 }
 
-/// The amounts of all limits that are shared by users. Every key is named here or where it is read:
-/// a new one does not compile until somebody has decided.
+/// Amounts of all limits that users share. Every key is named here or where it is read: a new one
+/// does not compile until it is assigned to one of them.
 fn amounts(limits: &Limits) -> [(Limit, Amount); 9] {
     let Limits {
         max_listeners,

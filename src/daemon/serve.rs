@@ -29,35 +29,29 @@ use crate::upstream::session::LAST_SAVE;
 use crate::web::{WebParts, WebServer};
 use expd_hub::Hub;
 
-/// Limit of the time that router, links and network each may take to end, once calls under way are
-/// finished or aborted.
+/// Time that router, links and network each have to end, once open calls are finished or aborted.
 const STOP_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Everything that a daemon serves with.
+/// Parts that a daemon serves with.
 pub struct ServeParts<'a> {
-    /// The settings.
     pub settings: &'a Settings,
-    /// Folder of what outlives the process; without it nothing does.
+    /// Folder for persistent state; `None`: nothing persists.
     pub state_dir: Option<&'a Path>,
-    /// Listeners for local clients.
     pub listeners: Listeners,
-    /// The embedded network.
     pub hub: Option<Hub>,
-    /// Counters of the daemon as a whole.
     pub counters: Arc<DaemonCounters>,
     /// The access policy, which a reload may replace.
     pub access: watch::Receiver<Arc<AccessPolicy>>,
     /// The apps whose pages may log in, which a reload may replace.
     pub web_apps: watch::Receiver<Arc<[WebApp]>>,
-    /// Asks for a reload of the settings.
     pub reload: ReloadHandle,
     /// Stops the daemon.
     pub shutdown: CancellationToken,
 }
 
 impl<'a> ServeParts<'a> {
-    /// Parts of a daemon without state or network of its own, whose access policy is that of the
-    /// settings, which are not read again.
+    /// Parts of a daemon without state, embedded network or reload, whose access policy is that of
+    /// the settings.
     pub fn new(settings: &'a Settings, listeners: Listeners, shutdown: CancellationToken) -> Self {
         let policy = AccessPolicy::new(&settings.access).with_tokens(&settings.daemon.tokens);
         let policy = watch::Sender::new(Arc::new(policy));
@@ -248,15 +242,15 @@ fn spawn_web(servers: &mut TaskGroup, web: WebServer, parts: WebParts) {
     });
 }
 
-/// Stops the parts in order: new calls are refused and streams end with a status, calls under way
-/// may finish, links close their connections, and the network, to which they do so, goes last.
+/// Stops the parts in order: refuses new calls, ends streams with a status, lets open calls finish,
+/// closes the connections of the links, and last the embedded network, their peer.
 async fn stop(mut groups: Groups, router: &RouterHandle, bridges: &Bridges, drain: Duration) {
     groups.servers.stop.cancel();
     // The router may be the part that failed, and never answer.
     timeout(STOP_TIMEOUT, router.stop()).await.ok();
     if !groups.servers.ended(drain).await {
         log::warn!(
-            "calls under way after {} ms (daemon.drain_timeout) were aborted",
+            "aborted calls still running after {} ms (daemon.drain_timeout)",
             drain.as_millis()
         );
     }
@@ -265,7 +259,7 @@ async fn stop(mut groups: Groups, router: &RouterHandle, bridges: &Bridges, drai
     let unsaved = bridges
         .iter()
         .any(|bridge| bridge.session.unsaved().borrow().is_some());
-    // The sessions bound it themselves.
+    // The sessions bound the wait themselves.
     let limit = if unsaved {
         LAST_SAVE + STOP_TIMEOUT
     } else {

@@ -1,8 +1,9 @@
 //! Standby: a daemon whose settings have a mistake stays up under a service manager.
 //!
-//! It says so in `STATUS=`, in the journal and to every caller, and reads the settings again when
-//! the file changes, at a reload, and every few seconds for what a mistake may name elsewhere. A
-//! service that ended in place of that would take a waiting socket unit with it, sooner or later.
+//! It reports the mistakes in `STATUS=`, in the journal and to every caller. It reads the settings
+//! again when the file changes, at a reload, and every few seconds, since a mistake may be about
+//! something else. A service that exited instead would sooner or later make systemd fail a waiting
+//! socket unit too.
 
 use std::io;
 use std::sync::Arc;
@@ -28,20 +29,20 @@ use crate::shares::LimitHits;
 use crate::systemd::{Notifier, PassedSocket};
 use expd_client::{SocketEnvironment, SocketPath};
 
-/// Interval at which the file is looked at.
+/// Interval of looking for a change of the file.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Interval at which the settings are read even if the file looks as before: a mistake may be about
-/// another file, a user or a group.
+/// Interval of reading the settings even if the file is unchanged: a mistake may be about another
+/// file, a user or a group.
 const READ: Duration = Duration::from_secs(10);
 
-/// Time that callers have to be answered once the settings are read.
+/// Time to finish open calls once the wait is over.
 const END: Duration = Duration::from_millis(250);
 
-/// Mode of a socket that no settings give another.
+/// Mode of the default socket, while no settings give another.
 const SOCKET_MODE: u32 = 0o660;
 
-/// Waits until the settings have no mistake. None where a signal ended the wait.
+/// Waits until the settings have no mistake. `None` if a signal ended the wait.
 ///
 /// # Errors
 /// The signals cannot be caught.
@@ -67,7 +68,7 @@ pub(super) async fn wait_for_settings(
     };
     let mut serving = JoinSet::new();
     serving.spawn(server.serve(listeners(options, passed), stop.clone()));
-    notifier.ready(&tell(&mistakes, &errors));
+    notifier.ready(&report(&mistakes, &errors));
 
     let mut watchdog = interval(notifier.watchdog_interval().unwrap_or(LOOK));
     let mut look = interval(LOOK);
@@ -91,7 +92,7 @@ pub(super) async fn wait_for_settings(
         }
         (seen, read_at) = (now, Instant::now());
         let options = options.clone();
-        // Blocks: it reads files and asks the name service.
+        // Blocking: reads files and queries the name service.
         let read = tokio::task::spawn_blocking(move || options.read_settings()).await;
         match read.map_err(io::Error::other)? {
             Ok(loaded) => {
@@ -101,7 +102,7 @@ pub(super) async fn wait_for_settings(
                 break Some(loaded);
             }
             Err(errors) => {
-                notifier.ready(&tell(&mistakes, &errors));
+                notifier.ready(&report(&mistakes, &errors));
                 if let Some(asked) = asked {
                     asked.answer(Err(mistakes.borrow().clone()));
                 }
@@ -110,11 +111,11 @@ pub(super) async fn wait_for_settings(
     };
     stop.cancel();
     if timeout(END, serving.join_next()).await.is_err() {
-        // Its sockets are closed once it has ended.
+        // Its sockets are closed once its task has ended.
         serving.shutdown().await;
     }
     if read.is_some() {
-        log::info!("the settings are corrected: starting");
+        log::info!("settings corrected: starting");
     } else {
         notifier.stopping();
         log::info!(event = JournalEvent::Stopped; "stopped");
@@ -122,8 +123,8 @@ pub(super) async fn wait_for_settings(
     Ok(read)
 }
 
-/// Logs mistakes that are new, shows them to callers, and returns the status.
-fn tell(mistakes: &watch::Sender<Arc<Vec<String>>>, errors: &ConfigErrors) -> String {
+/// Logs new mistakes, shows them to callers, and returns the status.
+fn report(mistakes: &watch::Sender<Arc<Vec<String>>>, errors: &ConfigErrors) -> String {
     let now: Vec<String> = errors.mistakes().iter().map(ToString::to_string).collect();
     for mistake in now.iter().filter(|it| !mistakes.borrow().contains(it)) {
         log::error!(event = JournalEvent::SettingsRefused; "{mistake}");
@@ -133,8 +134,8 @@ fn tell(mistakes: &watch::Sender<Arc<Vec<String>>>, errors: &ConfigErrors) -> St
     format!("waiting for the settings to be corrected: {first}")
 }
 
-/// The sockets of the service manager, else the default one. One that cannot be bound is left
-/// alone: the settings may name another.
+/// Sockets of the service manager, else the default one. One that cannot be bound is skipped: the
+/// settings may name another.
 fn listeners(options: &ServeOptions, passed: &[PassedSocket]) -> Vec<Listener> {
     let bound = if passed.is_empty() {
         let path = if let Some(path) = &options.socket {
@@ -161,7 +162,11 @@ fn listeners(options: &ServeOptions, passed: &[PassedSocket]) -> Vec<Listener> {
     for socket in bound {
         match socket.and_then(listen) {
             Ok(listener) => listeners.push(listener),
-            Err(error) => log::warn!("no caller hears of the mistakes in the settings: {error}"),
+            Err(error) => {
+                log::warn!(
+                    "cannot open the socket to report the mistakes in the settings: {error}"
+                );
+            }
         }
     }
     listeners

@@ -1,13 +1,13 @@
-//! Starts that fail one after another, and the growing pauses between them.
+//! Consecutive failed starts, and the growing pauses between them.
 //!
-//! Under a service manager each start counts in a file of the runtime directory until the daemon
-//! has served for a minute or was stopped. The next start waits by that count, whatever ended the
-//! one before: an error, a signal, the watchdog. systemd before 254 has pauses of one length alone
-//! (`RestartSec=`), and never forgets a failure where it has growing ones.
+//! Under a service manager each start is counted in a file of the runtime directory until the
+//! daemon has served for a minute or was stopped. The next start waits according to the count,
+//! however the previous one ended: by an error, a signal or the watchdog. systemd before 254 has
+//! only pauses of one length (`RestartSec=`); later ones can let them grow, and never reset them.
 //!
-//! The pause is at the beginning of a start rather than at the end of the failed one, so that a
-//! stop or a restart by hand is carried out at once, and corrected settings end it. The socket
-//! unit's socket stays open meanwhile: programs wait in it.
+//! The pause precedes a start rather than following a failure, so that a manual stop or restart
+//! takes effect at once, and corrected settings end it. The socket unit's socket stays open
+//! meanwhile: clients wait in its backlog.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -24,38 +24,38 @@ use crate::systemd::Notifier;
 /// Name of the file in the runtime directory: the count, and on the next line the last reason.
 const FILE: &str = "failed-starts";
 
-/// Largest file that is read.
+/// Size limit of the file.
 const LARGEST: u64 = 4096;
 
 /// Pause before the service manager starts a service again (`RestartSec=` of the unit).
 const RESTART: Duration = Duration::from_secs(1);
 
-/// Longest time between two starts. Below systemd's own limit for a start (90 s).
+/// Longest time between two starts, below systemd's start timeout (90 s).
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Time after which a daemon that serves has proved to work.
+/// Time of serving after which a start counts as working.
 const PROVEN: Duration = Duration::from_secs(60);
 
-/// Interval at which a pause looks at the settings' file.
+/// Interval of looking for a change of the settings file during a pause.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// This start, and the failed ones before it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StartAttempts {
-    /// Nothing is counted without it.
+    /// `None`: nothing is counted.
     file: Option<PathBuf>,
-    /// Starts since the last that worked.
+    /// Starts since the last working one.
     failed: u32,
-    /// Reason why the last one failed, where it could say so.
+    /// Reason why the last one failed, if it left one.
     reason: String,
 }
 
 impl StartAttempts {
-    /// Counts a start. Without a service manager, or without a directory of its own that outlives
-    /// a failed start, nothing is counted.
+    /// Counts a start. Without a service manager, or without a runtime directory that outlives a
+    /// failed start, nothing is counted.
     pub(super) fn begin(notifier: &Notifier, runtime_directory: Option<&OsStr>) -> Self {
         let folders = runtime_directory.filter(|_| notifier.is_connected());
-        // The first of several that the unit may name.
+        // The unit may name several; the first one counts.
         let folder = folders.and_then(|folders| std::env::split_paths(folders).next());
         let Some(folder) = folder else {
             return Self::default();
@@ -67,11 +67,12 @@ impl StartAttempts {
             failed,
             reason,
         };
-        attempts.write("it ended without a message (journalctl -u tells by what)");
+        attempts.write("it ended without a message (journalctl -u expd shows the cause)");
         attempts
     }
 
-    /// Pause before this start, beyond the service manager's own: with it 1, 2, 4, ... seconds.
+    /// Pause before this start, in addition to the service manager's own: together 1, 2, 4, ...
+    /// seconds.
     fn pause(&self) -> Duration {
         let Some(exponent) = self.failed.checked_sub(1) else {
             return Duration::ZERO;
@@ -82,13 +83,13 @@ impl StartAttempts {
             .saturating_sub(RESTART)
     }
 
-    /// True where this start has to wait.
+    /// True if this start has to wait.
     pub(super) fn is_delayed(&self) -> bool {
         !self.pause().is_zero()
     }
 
-    /// Waits as long as the failed starts ask for. SIGHUP ends it, and so does a change of the
-    /// settings' file. False where the daemon is to stop.
+    /// Waits for the pause. SIGHUP and a change of the settings file end it. False if the daemon
+    /// should stop.
     ///
     /// # Errors
     /// The signals cannot be caught.
@@ -103,7 +104,7 @@ impl StartAttempts {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let text = format!(
-            "starting in {} s: {} starts have failed, the last one because: {}",
+            "starting in {} s: {} failed starts, the last one: {}",
             pause.as_secs(),
             self.failed,
             self.reason
@@ -119,20 +120,20 @@ impl StartAttempts {
                 _ = interrupt.recv() => return Ok(false),
                 _ = terminate.recv() => return Ok(false),
                 _ = look.tick() => if FileStamp::of(settings) != stamp {
-                    log::info!("the settings have changed: starting");
+                    log::info!("settings changed: starting");
                     return Ok(true);
                 },
             }
         }
     }
 
-    /// Forgets the failed starts once the daemon has served for a while.
+    /// Resets the count once the daemon has served for a while.
     pub(super) async fn prove(self) {
         sleep(PROVEN).await;
         self.clear();
     }
 
-    /// Forgets the failed starts: this one worked, or is over because it was told so.
+    /// Resets the count after a working start or a requested stop.
     pub(super) fn clear(&self) {
         if let Some(file) = &self.file {
             // It may be gone already.
@@ -140,7 +141,7 @@ impl StartAttempts {
         }
     }
 
-    /// Keeps the reason why this start failed, for the next one.
+    /// Stores the reason why this start failed, for the next one.
     pub(super) fn failed(&self, reason: &str) {
         if self.file.as_deref().is_some_and(Path::exists) {
             self.write(reason);
@@ -154,7 +155,7 @@ impl StartAttempts {
         let line: String = reason.replace(['\n', '\r'], " ");
         let text = format!("{}\n{line}\n", self.failed.saturating_add(1));
         if let Err(error) = fs::write(file, text) {
-            // Pauses of one length are no reason not to start.
+            // Pauses that do not grow are no reason not to start.
             log::debug!("cannot count the starts in {}: {error}", file.display());
         }
     }

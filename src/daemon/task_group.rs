@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::DaemonError;
 
-/// Tasks with the token that stops them. One that ends before the shutdown takes the daemon down
-/// with its name, since half a daemon is worse than none.
+/// Tasks with the token that stops them. One that ends before the shutdown takes the daemon down,
+/// and is named in the error: half a daemon is worse than none.
 #[derive(Default)]
 pub(super) struct TaskGroup {
     tasks: JoinSet<(&'static str, Result<(), DaemonError>)>,
@@ -24,7 +24,7 @@ impl TaskGroup {
         name: &'static str,
         task: impl Future<Output = Result<(), DaemonError>> + Send + 'static,
     ) {
-        // The largest takes some 10 KB, and the runtime moves a task about on the stack.
+        // Boxed: the largest takes some 10 KB, and the runtime moves a task about on the stack.
         let task = Box::pin(task);
         self.tasks.spawn(async move { (name, task.await) });
     }
@@ -41,8 +41,7 @@ impl TaskGroup {
         });
     }
 
-    /// Waits until all tasks have ended, and aborts those that take longer than `limit`; false
-    /// then.
+    /// Waits for all tasks to end. Aborts those that take longer than `limit`; false then.
     pub(super) async fn ended(&mut self, limit: Duration) -> bool {
         let all = async { while self.tasks.join_next().await.is_some() {} };
         let in_time = timeout(limit, all).await.is_ok();
@@ -50,7 +49,7 @@ impl TaskGroup {
         in_time
     }
 
-    /// Waits for a task that ends although nobody stopped it, and names it.
+    /// Waits for a task that ends without being stopped, and names it.
     pub(super) async fn failed(&mut self) -> DaemonError {
         match self.tasks.join_next().await {
             Some(Ok((_, Err(error)))) => error,
@@ -64,6 +63,8 @@ impl TaskGroup {
 
 #[cfg(test)]
 mod tests {
+    use expd_test_support::in_time;
+
     use super::*;
 
     #[tokio::test]
@@ -71,17 +72,14 @@ mod tests {
         let mut links = TaskGroup::default();
         links.spawn("a session", async { pending().await });
         links.spawn("a link", async { panic!("a defect") });
-        let found = timeout(Duration::from_secs(5), links.failed()).await;
+        let found = in_time("the panic is found", links.failed()).await;
         assert!(
-            matches!(&found, Ok(DaemonError::Panicked(what)) if what.contains("a defect")),
+            matches!(&found, DaemonError::Panicked(what) if what.contains("a defect")),
             "{found:?}"
         );
         links.spawn("a link", async { Ok(()) });
-        let found = timeout(Duration::from_secs(5), links.failed()).await;
-        assert!(
-            matches!(found, Ok(DaemonError::Task("a link"))),
-            "{found:?}"
-        );
+        let found = in_time("the end is found", links.failed()).await;
+        assert!(matches!(found, DaemonError::Task("a link")), "{found:?}");
         assert!(!links.ended(Duration::from_millis(10)).await);
     }
 }

@@ -1,4 +1,4 @@
-//! Accepting connections: bounded in number, and kept up whatever the system refuses.
+//! Accepts connections: bounded in number, and continued after errors of the system.
 
 use std::io;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use super::bind::{BoundSocket, SocketFile};
 use super::peer_stream::PeerStream;
 use crate::journal::JournalEvent;
 
-/// Pause after the system refused to accept for lack of descriptors or memory. Trying again at once
-/// would fail again, and keep a core busy.
+/// Pause after an accept failed for lack of descriptors or memory. A retry at once would fail
+/// again, and keep a core busy.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Descriptors that the daemon needs besides one for each local connection: connections that are
@@ -30,14 +30,14 @@ pub struct Listener(Endpoint);
 enum Endpoint {
     Unix {
         listener: UnixListener,
-        /// Removes the file with the listener.
+        /// Removes the socket's file together with the listener.
         _file: SocketFile,
     },
     Tcp(TcpListener),
 }
 
 impl Listener {
-    /// A Unix socket. Its file is removed when this is dropped. Call it within the runtime.
+    /// Listens on a Unix socket, whose file is removed on drop. Must be called within the runtime.
     ///
     /// # Errors
     /// The socket cannot be made non-blocking, or the runtime cannot register it.
@@ -49,20 +49,19 @@ impl Listener {
         }))
     }
 
-    /// A loopback TCP address.
+    /// Listens on a loopback TCP address.
     pub fn tcp(listener: TcpListener) -> Self {
         Self(Endpoint::Tcp(listener))
     }
 }
 
-/// Accepted connections of one listener. They end at the token and at nothing else; the listener
-/// closes then.
+/// Accepted connections of one listener. They end only at the token, which closes the listener.
 ///
-/// As many connections as the semaphore has permits are open at a time, over all listeners that
-/// share it; further ones wait in the kernel's queue until one closes, and past that queue
-/// connecting itself waits or is refused by the kernel. The server gives more permits than users
-/// may have connections, so that each one beyond a user's share is accepted and told why it is
-/// refused: this bound is reached only by those who are being refused.
+/// The semaphore bounds the open connections over all listeners that share it. Further ones wait in
+/// the kernel's backlog until one closes; once that is full, connecting itself waits or fails. The
+/// server gives more permits than users may have connections, so that each one beyond a user's
+/// share is accepted and refused with a reason: only connections that are being refused reach this
+/// bound.
 #[derive(Debug)]
 pub struct Accepted {
     listener: Listener,
@@ -70,7 +69,7 @@ pub struct Accepted {
     stop: CancellationToken,
     /// True if the system's refusal has been logged.
     refused: bool,
-    /// True if it has been logged that the limit is reached.
+    /// True if it has been logged that the limit was reached.
     full: bool,
 }
 
@@ -86,7 +85,6 @@ impl Accepted {
         }
     }
 
-    /// The same as a stream.
     pub fn into_stream(self) -> impl Stream<Item = io::Result<PeerStream>> + Send {
         stream::unfold(self, |mut accepted| async move {
             let connection = accepted.next().await?;
@@ -94,7 +92,7 @@ impl Accepted {
         })
     }
 
-    /// The next connection; none once stopped.
+    /// The next connection; `None` once stopped.
     pub async fn next(&mut self) -> Option<PeerStream> {
         let stop = self.stop.clone();
         stop.run_until_cancelled(self.accept()).await.flatten()
@@ -114,8 +112,9 @@ impl Accepted {
                 Err(error) => {
                     if !self.refused {
                         log::error!(
-                            "cannot accept local connections, and keeps trying: {error}; raise the limit of open files \
-                             (LimitNOFILE=) or lower daemon.limits.max_connections"
+                            "cannot accept local connections: {error}; trying again; raise the \
+                             limit of open files (LimitNOFILE=) or lower \
+                             daemon.limits.max_connections"
                         );
                         self.refused = true;
                     }
@@ -133,11 +132,11 @@ impl Accepted {
         if !self.full {
             log::warn!(
                 event = JournalEvent::LimitHit;
-                "as many local connections are open as are accepted at a time, those that are being refused among them; more wait until one closes (daemon.limits.max_connections)"
+                "connection limit reached; new connections wait (daemon.limits.max_connections)"
             );
             self.full = true;
         }
-        // It fails once the semaphore is closed, which also means to stop.
+        // Fails once the semaphore is closed, which also means to stop.
         self.connections.clone().acquire_owned().await.ok()
     }
 
@@ -167,7 +166,7 @@ fn is_of_peer(error: &io::Error) -> bool {
 }
 
 /// Raises this process's limit of open files (1,024 on many systems) as far as `connections` need
-/// and the hard limit allows, and returns the number of connections that it leaves room for.
+/// and the hard limit allows. Returns the number of connections that it leaves room for.
 pub fn allow_open_files(connections: usize) -> usize {
     let wanted = (connections as u64).saturating_add(OTHER_FILES);
     let limit = getrlimit(Resource::Nofile);
@@ -198,8 +197,8 @@ fn room_for_connections(files: u64, connections: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::future::Future;
-
+    use expd_test_support::{eventually, in_time};
+    use futures_util::{FutureExt as _, StreamExt as _};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpStream, UnixStream};
 
@@ -207,28 +206,21 @@ mod tests {
     use crate::access::Peer;
     use crate::ipc::{SocketPath, bind};
 
-    const DEADLINE: Duration = Duration::from_secs(5);
-
-    async fn soon<F: Future>(future: F) -> F::Output {
-        tokio::time::timeout(DEADLINE, future)
-            .await
-            .expect("it should not take this long")
-    }
-
-    struct World {
+    /// A bounded socket in a folder of its own.
+    struct BoundedSocket {
         folder: tempfile::TempDir,
         accepted: Accepted,
         stop: CancellationToken,
     }
 
-    impl World {
+    impl BoundedSocket {
         fn new(connections: usize) -> Self {
             let folder = tempfile::tempdir().unwrap();
             let place = SocketPath::named(folder.path().join("s"));
-            let socket = bind(&place, 0o600, None).unwrap();
+            let bound = bind(&place, 0o600, None).unwrap();
             let stop = CancellationToken::new();
             let accepted = Accepted::new(
-                Listener::unix(socket).unwrap(),
+                Listener::unix(bound).unwrap(),
                 Arc::new(Semaphore::new(connections)),
                 stop.clone(),
             );
@@ -256,9 +248,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_knows_its_peer_and_carries_bytes() {
-        let mut world = World::new(10);
-        let mut client = world.connect().await;
-        let mut served = soon(world.accepted.next()).await.unwrap();
+        let mut socket = BoundedSocket::new(10);
+        let mut client = socket.connect().await;
+        let mut served = in_time("a connection", socket.accepted.next())
+            .await
+            .unwrap();
         assert_eq!(served.peer(), Some(ourselves()));
         assert_eq!(
             tonic::transport::server::Connected::connect_info(&served).peer(),
@@ -266,10 +260,14 @@ mod tests {
         );
         client.write_all(b"ping").await.unwrap();
         let mut bytes = [0; 4];
-        soon(served.read_exact(&mut bytes)).await.unwrap();
+        in_time("a ping", served.read_exact(&mut bytes))
+            .await
+            .unwrap();
         served.write_all(b"pong").await.unwrap();
-        soon(served.flush()).await.unwrap();
-        soon(client.read_exact(&mut bytes)).await.unwrap();
+        in_time("the flush", served.flush()).await.unwrap();
+        in_time("a pong", client.read_exact(&mut bytes))
+            .await
+            .unwrap();
         assert_eq!(&bytes, b"pong");
     }
 
@@ -283,39 +281,48 @@ mod tests {
             CancellationToken::new(),
         );
         let _client = TcpStream::connect(address).await.unwrap();
-        assert_eq!(soon(accepted.next()).await.unwrap().peer(), None);
+        assert_eq!(
+            in_time("a connection", accepted.next())
+                .await
+                .unwrap()
+                .peer(),
+            None
+        );
     }
 
     #[tokio::test]
     async fn at_the_bound_connections_wait_until_one_closes() {
-        let mut world = World::new(2);
+        let mut socket = BoundedSocket::new(2);
         let _clients = [
-            world.connect().await,
-            world.connect().await,
-            world.connect().await,
+            socket.connect().await,
+            socket.connect().await,
+            socket.connect().await,
         ];
-        let first = soon(world.accepted.next()).await.unwrap();
-        let _second = soon(world.accepted.next()).await.unwrap();
-        let early = tokio::time::timeout(Duration::from_millis(50), world.accepted.next()).await;
-        assert!(early.is_err(), "a third connection was accepted");
+        let first = in_time("a connection", socket.accepted.next())
+            .await
+            .unwrap();
+        let _second = in_time("a connection", socket.accepted.next())
+            .await
+            .unwrap();
+        let third = socket.accepted.next().now_or_never();
+        assert!(third.is_none(), "a third connection was accepted");
+        assert!(socket.accepted.full, "it waits for something else");
         drop(first);
-        soon(world.accepted.next()).await.unwrap();
+        in_time("a connection", socket.accepted.next())
+            .await
+            .unwrap();
     }
 
     #[tokio::test]
     async fn it_ends_at_the_token_and_the_file_goes_with_it() {
-        let World {
+        let BoundedSocket {
             folder,
             accepted,
             stop,
-        } = World::new(2);
+        } = BoundedSocket::new(2);
         let mut stream = Box::pin(accepted.into_stream());
         stop.cancel();
-        assert!(
-            soon(futures_util::StreamExt::next(&mut stream))
-                .await
-                .is_none()
-        );
+        assert!(in_time("the end", stream.next()).await.is_none());
         drop(stream);
         assert!(!folder.path().join("s").exists());
     }
@@ -342,20 +349,30 @@ mod tests {
     #[tokio::test]
     #[ignore = "played by accepting_goes_on_after_the_descriptors_ran_out, in a process of its own"]
     async fn played_without_descriptors() {
-        let mut world = World::new(10);
-        let _client = world.connect().await;
+        let mut socket = BoundedSocket::new(10);
+        let _client = socket.connect().await;
         let before = getrlimit(Resource::Nofile);
         let none = Rlimit {
             current: Some(3),
             maximum: before.maximum,
         };
         setrlimit(Resource::Nofile, none).unwrap();
-        let refused = tokio::time::timeout(PAUSE * 3, world.accepted.next()).await;
-        assert!(refused.is_err(), "{refused:?}");
-        assert!(world.accepted.refused);
+        // The connection is there, and each try fails.
+        for _ in 0..3 {
+            socket.accepted.refused = false;
+            eventually("accepting is refused", async || {
+                let accepted = socket.accepted.next().now_or_never();
+                assert!(accepted.is_none(), "{accepted:?}");
+                let is_refused = socket.accepted.refused;
+                is_refused.then_some(()).ok_or_else(String::new)
+            })
+            .await;
+        }
         setrlimit(Resource::Nofile, before).unwrap();
-        soon(world.accepted.next()).await.unwrap();
-        assert!(!world.accepted.refused);
+        in_time("a connection", socket.accepted.next())
+            .await
+            .unwrap();
+        assert!(!socket.accepted.refused);
     }
 
     #[test]

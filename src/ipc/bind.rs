@@ -19,8 +19,8 @@ use crate::access::{Peer, accounts};
 use crate::exposure::User;
 use expd_client::SocketPath;
 
-/// Connections that the kernel queues until they are accepted. A quarter of its own limit
-/// (`net.core.somaxconn`, 4,096 today) holds every application of a host that reconnects at once
+/// Backlog of connections that are not accepted yet. A quarter of the kernel's limit
+/// (`net.core.somaxconn`, 4,096 today) holds all applications of a host that reconnect at once
 /// after a restart.
 const BACKLOG: i32 = 1024;
 
@@ -31,7 +31,7 @@ pub struct BoundSocket {
     file: SocketFile,
 }
 
-/// Guard of a socket's file, which goes with it.
+/// Guard of a socket's file, which is removed with it.
 #[derive(Debug)]
 pub struct SocketGuard {
     _file: SocketFile,
@@ -68,17 +68,17 @@ impl BoundSocket {
         address.as_pathname().map(Path::to_owned)
     }
 
-    /// The socket for a server of its own, and what keeps its file.
+    /// Splits it into the socket, for a server of its own, and the guard of its file.
     ///
     /// # Errors
-    /// The system refuses to watch it.
+    /// The runtime cannot register it.
     pub fn into_listener(self) -> io::Result<(tokio::net::UnixListener, SocketGuard)> {
         let (listener, file) = self.into_parts()?;
         let guard = SocketGuard { _file: file };
         Ok((tokio::net::UnixListener::from_std(listener)?, guard))
     }
 
-    /// The socket, made non-blocking, and what keeps its file.
+    /// Splits it into the socket, made non-blocking, and the ownership of its file.
     pub(super) fn into_parts(self) -> io::Result<(UnixListener, SocketFile)> {
         self.listener.set_nonblocking(true)?;
         Ok((self.listener, self.file))
@@ -106,12 +106,13 @@ impl Drop for SocketFile {
     }
 }
 
-/// Binds a socket and listens on it. Its file has its mode and group before anybody can connect.
+/// Binds a socket and listens on it. The file has its mode and group before any client can connect.
 ///
 /// A lock beside the path excludes other daemons from before the first look at the file until the
 /// socket is closed, so that a stale file can be removed without a race. The socket listens last:
 /// until then the kernel refuses all connections, whatever the file's mode. Group and mode are set
-/// on the file that was created, whatever has its name meanwhile; no symbolic link is followed.
+/// on the created file itself, even if another file has its name by then; symbolic links are not
+/// followed.
 ///
 /// # Errors
 /// Another program listens there, another file is in the way, everyone may write to the folder, or
@@ -145,8 +146,8 @@ pub fn bind(
 
     let address = SocketAddrUnix::new(path.as_path()).map_err(|e| failed("name")(e.into()))?;
     let socket = new_socket().map_err(failed("open"))?;
-    // The kernel creates the file with the socket's mode, less the umask: at no time may more
-    // users connect than are meant to.
+    // The kernel creates the file with the socket's mode, less the umask, so that at no time it is
+    // more permissive than configured.
     rustix::fs::fchmod(&socket, Mode::from_raw_mode(mode))
         .map_err(|e| failed("set the mode of")(e.into()))?;
     rustix::net::bind(&socket, &address).map_err(|e| failed("bind")(e.into()))?;
@@ -158,14 +159,14 @@ pub fn bind(
         identity: (stat.st_dev, stat.st_ino),
         _lock: lock,
     };
-    // The hardened unit forbids chown: a group that the file has already must do without.
+    // The hardened unit forbids chown, so it is avoided where the file has the group already.
     if let Some(group) = group.filter(|group| *group != stat.st_gid) {
         folder::set_group(&pinned, group).map_err(failed("set the group of"))?;
     }
     folder::set_mode(&pinned, mode).map_err(failed("set the mode of"))?;
     rustix::net::listen(&socket, BACKLOG).map_err(|e| failed("listen on")(e.into()))?;
-    // A user who may write to the folder may have replaced the file; a daemon that nobody finds is
-    // worse than none.
+    // A user who may write to the folder may have replaced the file; a daemon that no client finds
+    // is worse than none.
     let named = folder.look_at(name).map_err(failed("find"))?;
     if !is_same(&named, (stat.st_dev, stat.st_ino)) {
         return Err(failed("keep")(replaced()));
@@ -176,8 +177,8 @@ pub fn bind(
     })
 }
 
-/// Pins the file of the socket that was just bound. Where others may write to the folder it may
-/// have been replaced: anything but a socket of this user with one name is refused.
+/// Pins the file of the socket that was just bound. It may have been replaced where others may
+/// write to the folder: anything but a socket of this user with a single name is refused.
 fn pin_created(folder: &Folder, name: &OsStr) -> io::Result<(OwnedFd, Stat)> {
     let file = folder.pin(name)?;
     let stat = rustix::fs::fstat(&file)?;
@@ -191,7 +192,7 @@ fn pin_created(folder: &Folder, name: &OsStr) -> io::Result<(OwnedFd, Stat)> {
 }
 
 fn replaced() -> io::Error {
-    io::Error::other("somebody has put another file in its place")
+    io::Error::other("another file was put in its place")
 }
 
 /// True for the file with this device and inode.
@@ -258,8 +259,8 @@ fn remove_stale_file(path: &Path, folder: &Folder, name: &OsStr) -> Result<(), I
     }
 }
 
-/// The error where another process holds the lock. On a file that an expd created, only processes
-/// of this user and of root can.
+/// Error for a lock that another process holds. Only processes of this user and of root can lock a
+/// file that an expd created.
 fn lock_held(path: &Path, holder: &Holder, probe: io::Result<Probe>) -> IpcError {
     if !holder.is_trusted() {
         return IpcError::ForeignLock {

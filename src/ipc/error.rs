@@ -3,18 +3,17 @@
 use std::io;
 use std::path::PathBuf;
 
-/// Limit of the kernel on a socket's path, without its terminating zero.
+/// The kernel's limit of a socket's path, without the terminating zero byte.
 pub(super) const LONGEST_PATH: usize = 107;
 
-/// Reason why there is no socket.
+/// Reason why no socket could be bound.
 #[derive(Debug, thiserror::Error)]
 pub enum IpcError {
     /// Another process listens there.
     #[error("{holder} on {}; stop it or choose another --socket", path.display())]
     Busy {
-        /// The socket.
         path: PathBuf,
-        /// That process and its role, as far as they are known.
+        /// Description of that process, as far as it is known.
         holder: String,
     },
     /// Another user holds the lock, by accident or on purpose.
@@ -24,69 +23,42 @@ pub enum IpcError {
         path.display(), lock.display()
     )]
     ForeignLock {
-        /// The socket.
         path: PathBuf,
-        /// The lock file.
+        /// Lock file.
         lock: PathBuf,
-        /// Its owner.
+        /// Owner of the lock file.
         owner: String,
-        /// The process that holds it, where that is known.
+        /// Process that holds the lock, if known.
         process: String,
     },
     /// Another file is in the way.
     #[error("{} is not a socket and is left alone; remove it or choose another --socket", path.display())]
-    NotASocket {
-        /// The file.
-        path: PathBuf,
-    },
+    NotASocket { path: PathBuf },
     /// The path exceeds the kernel's limit.
     #[error("the socket's path {} is longer than {LONGEST_PATH} bytes; choose a shorter --socket", path.display())]
-    PathTooLong {
-        /// The path.
-        path: PathBuf,
-    },
+    PathTooLong { path: PathBuf },
     /// The folder is missing and cannot be created.
-    #[error("cannot make the socket's folder {}: {source}; choose another --socket", folder.display())]
-    MakeFolder {
-        /// The folder.
-        folder: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
+    #[error("cannot create the socket's folder {}: {source}; choose another --socket", folder.display())]
+    MakeFolder { folder: PathBuf, source: io::Error },
     /// Others could place a socket of theirs in it.
     #[error("the socket's folder {} is not safe: {fault}; correct its owner and mode, remove it, or choose another --socket", folder.display())]
-    UnsafeFolder {
-        /// The folder.
-        folder: PathBuf,
-        /// Its fault, in words.
-        fault: String,
-    },
+    UnsafeFolder { folder: PathBuf, fault: String },
     /// The group does not exist.
     #[error(
         "there is no group {group:?} for the socket; create it (groupadd --system) or change daemon.socket_group"
     )]
-    NoGroup {
-        /// Its name.
-        group: String,
-    },
+    NoGroup { group: String },
     /// The name service failed.
     #[error(
         "cannot look up the socket's group {group:?}: {source}; check nsswitch.conf or change daemon.socket_group"
     )]
-    FindGroup {
-        /// Its name.
-        group: String,
-        /// The system's reason.
-        source: io::Error,
-    },
+    FindGroup { group: String, source: io::Error },
     /// The system refused.
     #[error("cannot {doing} the socket {}: {source}; {}", path.display(), bind_remedy(source))]
     Bind {
-        /// The socket.
         path: PathBuf,
-        /// The failed operation, in words.
+        /// Failed operation, as it follows "cannot".
         doing: &'static str,
-        /// The system's reason.
         source: io::Error,
     },
 }

@@ -1,5 +1,5 @@
-//! The folder of a socket, held open: operations on its files happen in this folder, whatever its
-//! path leads to later, and on the files themselves, never on the target of a symbolic link.
+//! The folder of a socket, held open: operations on its files use this folder even if its path
+//! leads elsewhere later, and the files themselves, never the target of a symbolic link.
 
 use std::ffi::OsStr;
 use std::io;
@@ -19,7 +19,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Opens a folder. One that is a symbolic link is an error unless `follow` is set.
+    /// Opens a folder. A symbolic link is an error unless `follow` is set.
     pub(super) fn open(path: &Path, follow: bool) -> io::Result<Self> {
         let link = if follow {
             OFlags::empty()
@@ -38,7 +38,7 @@ impl Folder {
         Ok(ownership(&rustix::fs::fstat(&self.handle)?))
     }
 
-    /// Gives the folder this mode, whatever the umask.
+    /// Sets the folder's mode, whatever the umask.
     pub(super) fn set_mode(&self, mode: u32) -> io::Result<()> {
         set_mode(&self.handle, mode)
     }
@@ -57,7 +57,7 @@ impl Folder {
         )?)
     }
 
-    /// Opens a file to refer to it whatever takes its name later; of a symbolic link, the link.
+    /// Opens a file (a symbolic link itself) to refer to it even if another takes its name later.
     pub(super) fn pin(&self, name: &OsStr) -> io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(rustix::fs::openat(
@@ -75,12 +75,11 @@ impl Folder {
         Ok(rustix::fs::openat(&self.handle, name, flags, mode)?)
     }
 
-    /// Removes a file.
     pub(super) fn remove(&self, name: &OsStr) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.handle, name, AtFlags::empty())?)
     }
 
-    /// Refuses a folder in which everybody may replace the socket, and one behind another user's
+    /// Refuses a folder in which everyone may replace the socket, and one behind another user's
     /// symbolic link. Warns of one in which a few others may.
     pub(super) fn check(&self) -> Result<(), IpcError> {
         let unsafe_folder = |fault: String| IpcError::UnsafeFolder {
@@ -134,13 +133,13 @@ pub(super) fn ownership(stat: &Stat) -> Ownership {
     }
 }
 
-/// Gives a pinned file this mode, through `/proc`: Linux has a system call for that only since 6.6.
+/// Sets the mode of a pinned file, through `/proc`: Linux has a system call for that only since
+/// 6.6.
 pub(super) fn set_mode(pinned: &OwnedFd, mode: u32) -> io::Result<()> {
     let mode = Mode::from_raw_mode(mode);
     Ok(rustix::fs::chmod(proc_path(pinned), mode)?)
 }
 
-/// Gives a pinned file this group.
 pub(super) fn set_group(pinned: &OwnedFd, group: u32) -> io::Result<()> {
     let group = Some(Gid::from_raw(group));
     Ok(rustix::fs::chownat(
@@ -152,7 +151,7 @@ pub(super) fn set_group(pinned: &OwnedFd, group: u32) -> io::Result<()> {
     )?)
 }
 
-/// A path to a pinned file, whatever its name.
+/// Path to a pinned file, whatever its name.
 pub(super) fn proc_path(pinned: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", pinned.as_raw_fd())
 }

@@ -1,4 +1,4 @@
-//! The refusal of a connection in HTTP/2 frames, before any server has it.
+//! Refusal of a connection as HTTP/2 frames, before any server has it.
 
 /// RFC 9113, section 7: the peer uses more than its share.
 const ENHANCE_YOUR_CALM: u32 = 0xb;

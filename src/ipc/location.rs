@@ -1,4 +1,4 @@
-//! The daemon's socket: its default path, and the folder it stands in.
+//! The daemon's socket: its default path and its folder.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::DirBuilder;
@@ -26,7 +26,7 @@ pub fn default_path(
 ) -> SocketPath {
     if environment.expd_socket.is_none()
         && let Some(folders) = runtime_directory
-        // The first of several that the unit may name.
+        // The unit may name several; the first one counts.
         && let Some(folder) = std::env::split_paths(folders).next()
     {
         return SocketPath::named(folder.join(SOCKET_NAME));
@@ -37,8 +37,8 @@ pub fn default_path(
     })
 }
 
-/// Opens and checks the socket's folder before the daemon binds; makes it first where it is one of
-/// expd's own and missing.
+/// Opens and checks the socket's folder before the daemon binds. Creates it if it is missing and
+/// one of expd's own.
 pub(super) fn open_folder(socket: &SocketPath) -> Result<Folder, IpcError> {
     let path = socket.folder_path();
     let mode = match socket.folder {
@@ -68,7 +68,7 @@ pub(super) fn open_folder(socket: &SocketPath) -> Result<Folder, IpcError> {
         (Err(source), Some(_)) => return Err(cannot_make(path, source)),
     };
     if let Some(mode) = mode.filter(|_| created) {
-        // The umask may have taken bits away.
+        // The umask may have removed bits.
         folder.set_mode(mode).map_err(|e| cannot_make(path, e))?;
     }
     match socket.folder {

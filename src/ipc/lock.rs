@@ -12,10 +12,10 @@ use rustix::io::Errno;
 use super::folder::{Folder, ownership};
 use crate::exposure::{self, User};
 
-/// Times that the file may be replaced while it is being locked, before that is an error.
+/// Limit on replacements of the file while it is being locked.
 const TRIES: usize = 10_000;
 
-/// A held lock. The kernel releases it with the process, however that ends: no lock is stale.
+/// A held lock. The kernel releases it when the process ends, in whatever way: no lock is stale.
 #[derive(Debug)]
 pub(super) struct Lock {
     folder: Arc<Folder>,
@@ -36,11 +36,10 @@ pub(super) enum LockOutcome {
 /// The process that holds a lock, as far as it is known.
 #[derive(Debug)]
 pub(super) struct Holder {
-    /// The lock file.
     pub(super) file: PathBuf,
-    /// Its owner. Only the owner and root may open a file that an expd created.
+    /// Owner of the file. Only the owner and root may open a file that an expd created.
     pub(super) owner: u32,
-    /// The process ID, if the system tells.
+    /// Process ID, if the system provides it.
     pub(super) pid: Option<i32>,
 }
 
@@ -50,7 +49,7 @@ impl Holder {
         exposure::is_trusted(self.owner)
     }
 
-    /// The process in words, with the name that it gives itself.
+    /// Description of the process, with the name that it gives itself.
     pub(super) fn process(&self) -> Option<String> {
         let pid = self.pid?;
         let command = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
@@ -60,15 +59,15 @@ impl Holder {
         })
     }
 
-    /// The file's owner in words.
+    /// Description of the file's owner.
     pub(super) fn owner(&self) -> String {
         User(self.owner).to_string()
     }
 }
 
 impl Lock {
-    /// Takes the lock of a socket in a folder. Replaces a file of another user that nobody holds,
-    /// where the folder permits.
+    /// Takes the lock of a socket in a folder. Replaces an unlocked file of another user, if the
+    /// folder permits.
     pub(super) fn take(folder: &Arc<Folder>, socket: &OsStr) -> io::Result<LockOutcome> {
         let mut name = socket.to_owned();
         name.push(".lock");
@@ -89,7 +88,7 @@ impl Lock {
             };
             let held = fstat(&file)?;
             if !FileType::from_raw_mode(held.st_mode).is_file() {
-                return Err(io::Error::other("its lock is no plain file"));
+                return Err(io::Error::other("its lock is not a regular file"));
             }
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
@@ -99,7 +98,7 @@ impl Lock {
                 Err(error) => return Err(error.into()),
             }
             // The previous holder may have removed the file; a lock on a file without a name
-            // excludes nobody.
+            // protects nothing.
             match folder.look_at(&name) {
                 Ok(named) if (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino) => {}
                 Ok(_) => continue,
@@ -123,15 +122,14 @@ impl Lock {
                 _file: file,
             }));
         }
-        Err(io::Error::other(
-            "the lock file is being replaced again and again",
-        ))
+        Err(io::Error::other("the lock file keeps being replaced"))
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // While the lock is still held, so that the file is ours. Left behind, it is harmless.
+        // Removed while the lock is still held, so that the file is ours. A file left behind is
+        // harmless.
         self.folder.remove(&self.name).ok();
     }
 }

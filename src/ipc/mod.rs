@@ -1,9 +1,9 @@
-//! Local sockets: how one is bound ([`bind()`]) and how connections are accepted from it, each with
-//! its peer's identity ([`Accepted`], [`Caller`](crate::access::Caller)).
+//! Local sockets: binding one ([`bind()`]), and accepting connections from it, each with its peer's
+//! identity ([`Accepted`], [`Caller`](crate::access::Caller)).
 //!
 //! Promises: of several daemons that want one path, exactly one gets it, and never by replacing a
-//! live one; nobody can connect before the socket has its mode and group; the file is removed with
-//! the socket, and only if it is still that socket's.
+//! live one; no client can connect before the socket has its mode and group; the file is removed
+//! with the socket, and only if it is still that socket's.
 
 mod accepted;
 mod bind;

@@ -28,7 +28,7 @@ pub struct PeerStream {
     reader: Reader,
     writer: Writer,
     caller: Caller,
-    /// The connection's part of the limit on connections.
+    /// Permit of the connection, counted against the limit on connections.
     _permit: OwnedSemaphorePermit,
 }
 
@@ -70,7 +70,7 @@ impl PeerStream {
         })
     }
 
-    /// The process that connected; none over TCP.
+    /// The process that connected; `None` over TCP.
     pub fn peer(&self) -> Option<Peer> {
         self.caller.peer()
     }
@@ -85,16 +85,16 @@ impl PeerStream {
         self.writer.is_blocked()
     }
 
-    /// Tells the client the reason for which it is not served, as far as the socket has room now.
+    /// Sends the client the reason of its refusal, as far as the socket has room now.
     pub fn refuse(&self, reason: &str) {
         let goaway = goaway::frames(reason);
-        // Not `try_write`: it fails on a fresh connection, until the runtime has polled that.
+        // Not `try_write`: it fails on a fresh connection until the runtime has polled it.
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         let sent = match &self.stream {
             Stream::Unix(UnixReads(stream)) => rustix::net::send(stream, &goaway, flags),
             Stream::Tcp(stream) => rustix::net::send(stream, &goaway, flags),
         };
-        // A client that has gone, or does not read, need not know.
+        // A client that has gone or does not read misses nothing.
         sent.ok();
     }
 }
@@ -153,24 +153,15 @@ impl AsyncWrite for PeerStream {
 
 #[cfg(test)]
 mod tests {
-    use std::future::Future;
     use std::io::IoSlice;
     use std::sync::Arc;
 
+    use expd_test_support::in_time;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
     use tokio::sync::Semaphore;
-    use tokio::time::timeout;
 
     use super::*;
-
-    const DEADLINE: Duration = Duration::from_secs(5);
-
-    async fn soon<F: Future>(future: F) -> F::Output {
-        timeout(DEADLINE, future)
-            .await
-            .expect("it should not take this long")
-    }
 
     fn permit() -> OwnedSemaphorePermit {
         Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap()
@@ -211,7 +202,7 @@ mod tests {
             }
             stream.shutdown().await.unwrap();
         };
-        let (read, ()) = soon(async { tokio::join!(read, write) }).await;
+        let (read, ()) = in_time("all of it", async { tokio::join!(read, write) }).await;
         assert!(read == bytes, "{} of {} bytes", read.len(), bytes.len());
     }
 
@@ -237,12 +228,17 @@ mod tests {
             tokio::task::yield_now().await;
             peer.write_all(&vec![2; 100_000]).await.unwrap();
             let mut bytes = vec![0; 1 << 20];
-            soon(peer.read_exact(&mut bytes)).await.unwrap();
+            in_time("what was written", peer.read_exact(&mut bytes))
+                .await
+                .unwrap();
         });
         written.unwrap();
         peer.write_all(b"more").await.unwrap();
         drop(peer);
-        let total = soon(tasks.join_next()).await.unwrap().unwrap();
+        let total = in_time("the end", tasks.join_next())
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(total, 100_004);
     }
 
@@ -252,18 +248,24 @@ mod tests {
         stream.refuse("too many");
         drop(stream);
         let mut seen = Vec::new();
-        soon(client.read_to_end(&mut seen)).await.unwrap();
+        in_time("the reason", client.read_to_end(&mut seen))
+            .await
+            .unwrap();
         assert_eq!(seen, goaway::frames("too many"));
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut client = soon(TcpStream::connect(address)).await.unwrap();
-        let (accepted, _) = soon(listener.accept()).await.unwrap();
+        let mut client = in_time("a connection", TcpStream::connect(address))
+            .await
+            .unwrap();
+        let (accepted, _) = in_time("a connection", listener.accept()).await.unwrap();
         let stream = PeerStream::tcp(accepted, permit()).unwrap();
         stream.refuse("too many");
         drop(stream);
         seen.clear();
-        soon(client.read_to_end(&mut seen)).await.unwrap();
+        in_time("the reason", client.read_to_end(&mut seen))
+            .await
+            .unwrap();
         assert_eq!(seen, goaway::frames("too many"));
     }
 }

@@ -1,4 +1,4 @@
-//! Probes: does a process listen on a socket file, or was it left behind?
+//! Probes of a socket file: a process listens on it, or it was left behind.
 
 use std::ffi::OsStr;
 use std::io;
@@ -13,9 +13,9 @@ use crate::access::Peer;
 /// Result of connecting to a socket file.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Probe {
-    /// Nobody listens: the file was left behind.
+    /// No process listens: the file was left behind.
     Stale,
-    /// A process listens; which, if the kernel tells.
+    /// A process listens; its identity, if the kernel provides it.
     Live(Option<Peer>),
 }
 
@@ -24,7 +24,7 @@ pub(super) fn probe_name(folder: &Folder, name: &OsStr) -> io::Result<Probe> {
     probe(&folder.pin(name)?)
 }
 
-/// Connects to the socket of a pinned file, whatever has its name by then.
+/// Connects to the socket of a pinned file, even if another file has its name by then.
 pub(super) fn probe(file: &OwnedFd) -> io::Result<Probe> {
     let address = SocketAddrUnix::new(folder::proc_path(file))?;
     let socket = new_socket()?;

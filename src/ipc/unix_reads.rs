@@ -1,10 +1,10 @@
-//! Reads of a Unix socket that leave nothing behind.
+//! Reads of a Unix socket that leave no data behind.
 //!
-//! The runtime's own read takes a short one for an emptied socket, and waits until the kernel
-//! announces more. A read ends as well behind a message with file descriptors, though, and what
-//! follows it has been announced already. It would never be read: nor would the end of a connection
-//! whose own descriptor is among those, so it would be held for ever. Here the socket is empty when
-//! it says so. Descriptors are dropped unseen.
+//! The runtime's own read takes a short read for an empty socket, and waits for the next event of
+//! the kernel. But a read also ends after a message with file descriptors, and the kernel has
+//! announced the data behind it already: that data would never be read. Nor would the end of a
+//! connection that passed its own descriptor, which would stay open forever. Here only `EAGAIN`
+//! means an empty socket. Received descriptors are dropped unseen.
 
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
@@ -46,11 +46,9 @@ impl AsyncRead for UnixReads {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use expd_test_support::http2::send_with_descriptor;
+    use expd_test_support::in_time;
     use tokio::io::AsyncReadExt as _;
-    use tokio::time::timeout;
 
     use super::*;
 
@@ -75,8 +73,7 @@ mod tests {
                     }
                 }
             };
-            let ended = timeout(Duration::from_secs(5), reading).await;
-            ended.expect("the end never comes");
+            in_time("the end", reading).await;
             assert_eq!(all, expected, "{room}");
         }
     }

@@ -1,9 +1,9 @@
 //! Write coalescing: small writes to a connection that follow each other closely leave together.
 //!
-//! The HTTP/2 library writes for each stream of a connection as soon as that stream has data, so a
-//! broadcast to ten streams of one application was ten system calls, each of which woke the
-//! application. Now the first write leaves at once, and those that follow closely wait until every
-//! task that is ready has run. At 500 broadcasts a second that saves a fifth of a core for ten
+//! The HTTP/2 library writes for each stream of a connection as soon as that stream has data, so
+//! that a broadcast to ten streams of one application would be ten system calls, each of which
+//! wakes the application. Here the first write leaves at once, and those that follow closely wait
+//! until every ready task has run. At 500 broadcasts a second that saves a fifth of a core for ten
 //! streams of one connection, and a third for a hundred.
 //!
 //! The writer is not vectored: the library then gathers frames of up to 1 KB itself, and passes a
@@ -74,8 +74,8 @@ impl Writer {
         let is_recent = |at: Instant| at.elapsed() < COALESCE_WITHIN;
         if !self.buffer.is_empty() && !self.is_deferred && self.last_write.is_some_and(is_recent) {
             self.is_deferred = true;
-            // To the end of the run queue, behind every task that is ready now. A hundred streams
-            // of one connection, 500 broadcasts a second: 2,300 writes a second in place of 8,800.
+            // Back to the end of the run queue, behind every ready task. A hundred streams of one
+            // connection, 500 broadcasts a second: 2,300 writes a second instead of 8,800.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -112,7 +112,7 @@ impl Writer {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        // If the socket has no room for all of it, the rest waits for room and nothing else.
+        // If the socket has no room for all of it, the rest waits for room alone.
         self.is_deferred = true;
         let slices = [IoSlice::new(&self.buffer), IoSlice::new(bytes)];
         let written = Pin::new(stream).poll_write_vectored(cx, &slices);

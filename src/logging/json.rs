@@ -1,4 +1,4 @@
-//! A log record as one JSON object on a line, for what collects the output of containers.
+//! A log record as one JSON object on a line, for collectors of container output.
 
 use log::Level;
 use serde_json::{Map, Value};

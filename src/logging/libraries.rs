@@ -1,6 +1,6 @@
-//! Events that libraries log through `tracing`. `tracing` can forward them to `log` by itself, but
-//! then it creates every span that a library names in the path of a delivery, for nobody. This
-//! subscriber ignores spans, and forwards events from `warn` up.
+//! Forwards events that libraries log through `tracing`. `tracing`'s own forwarding to `log` also
+//! creates every span in the path of a delivery, unused. This subscriber ignores spans, and
+//! forwards events from `warn` up.
 
 use std::fmt::{Debug, Write as _};
 
@@ -13,7 +13,7 @@ use expd_domain::quoted::bounded;
 
 /// Forwards `tracing`'s events to the log.
 pub(super) fn install() {
-    // It fails where the process has a subscriber already, which then stays.
+    // Fails if the process has a subscriber already, which then stays.
     tracing::subscriber::set_global_default(Libraries).ok();
 }
 

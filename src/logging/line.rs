@@ -51,7 +51,7 @@ fn level_style(level: Level) -> Style {
     colour.on_default().bold()
 }
 
-/// Appends a value, in quotes where its end would not be clear otherwise.
+/// Appends a value, in quotes if its end would be unclear otherwise.
 fn push_value(line: &mut String, value: &str) {
     let plain = !value.is_empty()
         && !value

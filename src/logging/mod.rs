@@ -1,10 +1,10 @@
-//! The log: to the journal where it is connected (`JOURNAL_STREAM`), to standard error otherwise,
-//! there as text for people or as JSON for what collects the output of containers.
+//! The log: to the journal if it is connected (`JOURNAL_STREAM`), else to standard error, there as
+//! text for people or as JSON for collectors of container output.
 //!
-//! One record is one line, and nothing from outside can break out of it. Libraries are logged from
+//! One record is one line, and outside input cannot break out of it. Libraries are logged from
 //! `warn` up, whatever the level: below that they print URLs and headers, which hold tokens. A
-//! caller that logs never waits for the log's reader. Nobody can fill the log by causing one record
-//! again and again.
+//! caller never waits for the log's reader. A rate limit keeps a repeated record from filling the
+//! log.
 
 mod json;
 mod libraries;
@@ -106,7 +106,7 @@ impl Logger {
     }
 
     fn rate_limit(&self) -> std::sync::MutexGuard<'_, RateLimit> {
-        // It is consistent even where the text of a record panics.
+        // The rate limit is consistent even if the text of a record panics.
         self.rate_limit
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -1,10 +1,11 @@
-//! A rate limit of log records: whoever can cause a record at will cannot fill the log with it.
+//! Rate limit of log records, so that a client cannot fill the log with a record that it causes at
+//! will.
 //!
-//! Records from one place in the code, and of one caller or instance where they name one, are
-//! shown up to [`MAX_SHOWN`] times within [`WINDOW`], those that a caller causes up to
-//! [`MAX_SHOWN_OF_CALLER`] times. Further ones are counted, and the count is logged at the
-//! end of the window. Records below `info` are exempt, and so are those about the daemon's start,
-//! settings and end, which only its operator causes.
+//! Records of one place in the code, and of one caller or instance if they name one, are shown up
+//! to [`MAX_SHOWN`] times within [`WINDOW`], those that a caller causes up to
+//! [`MAX_SHOWN_OF_CALLER`] times. Further ones are counted, and the count is logged at the end of
+//! the window. Records below `info` are exempt, and so are those about the daemon's start, settings
+//! and end, which only its operator causes.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -20,9 +21,9 @@ const MAX_SHOWN: u32 = 60;
 /// The same for records that name a caller, who may cause them at will.
 const MAX_SHOWN_OF_CALLER: u32 = 10;
 
-/// Keys of the fields by which origins are told apart: the caller and the code of its error, and
-/// the instance where there is no caller. One who calls names any instance, and would get as many
-/// records as names.
+/// Keys of the fields that tell origins apart: the caller and the code of its error, or the
+/// instance if there is no caller. A caller may name any instance, and would get as many records as
+/// names.
 const INSTANCE: &str = "instance";
 const CALLER: [&str; 6] = ["peer_kind", "peer_uid", "peer_unit", "app", "token", "code"];
 
@@ -124,7 +125,7 @@ impl RateLimit {
             event: None,
             last: String::new(),
         });
-        // Suppressed records keep their window until they were reported.
+        // Suppressed records keep their window until they are reported.
         if tally.suppressed == 0 && now.duration_since(tally.since) >= WINDOW {
             tally.since = now;
             tally.shown = 0;

@@ -1,5 +1,5 @@
-//! A log record that outlives the call that logged it. Whatever a library or a server put into it,
-//! its size is bounded and its sentence has no hidden characters.
+//! A log record that outlives the call that logged it. Its size is bounded and its text has no
+//! hidden characters, whatever a library or a server put into it.
 
 use std::borrow::Cow;
 use std::fmt::Arguments;
@@ -83,7 +83,7 @@ impl LogRecord {
         }
     }
 
-    /// Its approximate size in memory, in bytes.
+    /// Approximate size in memory, in bytes.
     pub fn size(&self) -> usize {
         let fields = self
             .fields

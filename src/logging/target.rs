@@ -8,7 +8,7 @@ const OWN: &str = "expd";
 /// The most verbose level at which libraries are logged.
 const LIBRARIES: LevelFilter = LevelFilter::Warn;
 
-/// True where a record is logged at this level. Libraries stay at [`LIBRARIES`] whatever the level:
+/// True if a record is logged at this level. Libraries stay at [`LIBRARIES`] whatever the level:
 /// below it they print URLs and headers, which hold tokens.
 pub(super) fn is_enabled(metadata: &Metadata<'_>, level: LevelFilter) -> bool {
     let most = if room(metadata.target()).is_some() {

@@ -1,4 +1,4 @@
-//! The thread that writes the log. A pipe that nobody reads, or a journal that is stuck, blocks
+//! The thread that writes the log. A pipe without a reader, or a journal that is stuck, blocks
 //! this thread and nothing else.
 
 use std::io::{self, Write as _};
@@ -21,7 +21,7 @@ const MAX_WAITING: usize = 1024;
 /// Maximum size of the queued records, save for a single larger one.
 const MAX_WAITING_BYTES: usize = 1 << 20;
 
-/// Time that a flush waits for the thread.
+/// Timeout of a flush.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Destination of the log.
@@ -133,7 +133,7 @@ fn write_all(sink: &Sink, jobs: &Receiver<Job>, queue: &Queue) {
             )));
         }
         if let Some(written) = flushed {
-            // It fails where the caller's wait has timed out.
+            // Fails if the caller's wait has timed out.
             written.send(()).ok();
         }
     }

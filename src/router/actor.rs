@@ -35,7 +35,7 @@ const BATCH: usize = 64;
 
 #[derive(Clone, Debug)]
 pub struct RouterSettings {
-    /// Names of the first configured instances; others are added.
+    /// Names of the instances that are configured at the start; others are added later.
     pub instances: Vec<String>,
     pub limits: Limits,
     /// Encoder of broadcasts for the listeners.
@@ -163,7 +163,7 @@ impl Router {
                 return Err(RouterError::ResumeAhead { after, newest });
             }
             if resume.log_id != log.id && state.confirmed_at.is_none() && state.outage.is_none() {
-                // The app listened to this channel before: it misses what passes until the
+                // The app listened to this channel before, so it misses events until the
                 // confirmation.
                 state.outage = Some(state.wanted_since);
             }
@@ -312,8 +312,8 @@ impl Router {
             let next = logs.get(index).and_then(|log| log.evict_oldest());
             oldest.extend(next.map(|next| Reverse((next, index))));
         }
-        // The newest events of many channels may exceed the bound by themselves; those of a network
-        // that a program chose are not worth the memory.
+        // The newest events of many channels may exceed the bound by themselves. Those from a
+        // network that a program chose are not worth the memory.
         if !is_configured && bytes.total() > bound {
             for log in logs {
                 log.clear();
@@ -376,7 +376,7 @@ impl Router {
 
 /// Answers a command.
 fn answer<T>(reply: oneshot::Sender<T>, value: T) {
-    // It fails where the caller has given up; a listener that nobody claims ends by being dropped.
+    // Fails if the caller has given up; a listener that nobody claims ends by being dropped.
     reply.send(value).ok();
 }
 

@@ -2,7 +2,7 @@
 //!
 //! It reads under the log's lock and hands events to an [`EventSink`]. Events that it skips (older
 //! than the listener's `max_age`, or evicted from the log) are counted and reported as a gap, so
-//! that nothing is left out in silence.
+//! that no loss is silent.
 
 use std::time::Duration;
 
@@ -39,16 +39,16 @@ pub(super) struct ReadCounts {
     pub missed: u64,
     /// Reported gaps.
     pub gaps: GapCounts,
-    /// Reason of a gap that is the listener's own, for the journal.
+    /// Reason of a gap that the listener caused itself, for the journal.
     pub slow: Option<GapReason>,
 }
 
-/// A listener's choices.
+/// The options of a listener.
 #[derive(Debug)]
 pub(super) struct CursorOptions {
     /// Name of the events to deliver; `None` for all events.
     pub name: Option<String>,
-    /// Names of the events that it may hear; others are passed over in silence.
+    /// Names of the events that it may receive; others are skipped without a gap.
     pub events: NameSet,
     /// Age above which events are skipped.
     pub max_age: Option<Duration>,
@@ -57,8 +57,8 @@ pub(super) struct CursorOptions {
 }
 
 impl CursorOptions {
-    /// Number of the broadcasts of interest up to and including `position`; `None` where it is
-    /// unknown, and where nobody may learn it who may hear some of the events alone.
+    /// Number of matching broadcasts up to and including `position`; `None` if it is unknown, or if
+    /// the listener may receive only some of the events and so must not learn it.
     fn count_at(&self, ring: &Ring, position: u64) -> Option<u64> {
         match (&self.name, &self.events) {
             (Some(name), _) => ring.count_of_name_at(name, position),
@@ -78,7 +78,7 @@ pub(super) struct Cursor {
     position_moment: Option<Moment>,
     /// Number of broadcasts up to `position`, where known; with `options.name`, of that name.
     count: Option<u64>,
-    /// The subscription state that the app was last given.
+    /// The subscription state that was last reported to the app.
     last_reported: SubscriptionState,
 }
 
@@ -136,10 +136,10 @@ impl Cursor {
         self.position
     }
 
-    /// Lets it hear these events from here on.
+    /// Sets the events that it may receive from now on.
     pub fn set_events(&mut self, events: NameSet) {
         if self.options.events != events {
-            // Counted over other events, which are not compared with these.
+            // Counted over other events, so not comparable with later counts.
             self.count = None;
             self.options.events = events;
         }
@@ -205,8 +205,8 @@ impl Cursor {
         Ok(counts)
     }
 
-    /// The instant before which events are too old, for a listener with a `max_age`. The clock is
-    /// read for no other.
+    /// The instant before which events are too old, for a listener with a `max_age`. For others,
+    /// the clock is not read.
     fn oldest_wanted(&self) -> Option<std::time::Instant> {
         let most = self.options.max_age?;
         Moment::now().at.checked_sub(most)
@@ -240,8 +240,8 @@ impl Cursor {
                 to,
             };
             counts.gaps.add(gap.reason);
-            // Where another gap follows, the position does not move yet: an app that ends between
-            // the two gaps and resumes is given both.
+            // If another gap follows, the position does not move yet: an app that ends between the
+            // two gaps and then resumes receives both.
             out.other(if slow { self.position } else { last }, Event::Gap(gap));
         }
         if slow {

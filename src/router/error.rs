@@ -7,17 +7,17 @@ use expd_domain::Quoted;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouterError {
     #[error(
-        "too many listeners: {full}, of {most} (daemon.limits.max_listeners); end some, or raise it"
+        "too many listeners: {full}, of {most} in total (daemon.limits.max_listeners); end some, or raise it"
     )]
     TooManyListeners { most: usize, full: Full },
     /// The instance's limit of channels is reached.
     #[error(
-        "too many channels of this instance: {full}, of {most} (daemon.limits.max_channels); end some listeners, or raise it"
+        "too many channels of this instance: {full}, of {most} in total (daemon.limits.max_channels); end some listeners, or raise it"
     )]
     TooManyChannels { most: usize, full: Full },
     /// The user's share of memory is used up.
     #[error(
-        "too many bytes of names of listeners and channels: {full}, of {most} (daemon.limits.max_call_bytes); end some listeners, or raise it"
+        "too many bytes of names of listeners and channels: {full}, of {most} in total (daemon.limits.max_call_bytes); end some listeners, or raise it"
     )]
     TooMuchMemory { most: usize, full: Full },
     /// The log has not reached the resume position.

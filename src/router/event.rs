@@ -92,9 +92,10 @@ pub enum Ended {
         "the instance is no longer in the settings: a reload has removed it; listen on another, or add it again"
     )]
     Removed,
-    /// A reload gave its instance other credentials than it can follow behind its listeners.
+    /// A reload gave its instance another type of credentials or another network setting, which
+    /// listeners cannot survive.
     #[error(
-        "a reload has replaced the instance: its type of credentials or its network setting is another; listen again"
+        "a reload has replaced the instance: its type of credentials or its network setting has changed; listen again"
     )]
     Replaced,
 }

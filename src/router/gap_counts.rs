@@ -12,7 +12,6 @@ pub struct GapCounts {
 }
 
 impl GapCounts {
-    /// Counts a gap.
     pub(super) fn add(&mut self, reason: GapReason) {
         self.add_count(reason, 1);
     }
@@ -45,7 +44,7 @@ impl GapCounts {
             GapReason::Overflow => &mut self.overflow,
             GapReason::Expired => &mut self.expired,
             GapReason::Restarted => &mut self.restarted,
-            // A client's word for a newer daemon's reason: the router reports none.
+            // Used by clients for unknown reasons only; the router never reports it.
             GapReason::Unknown => return,
         };
         *sum += count;

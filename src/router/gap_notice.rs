@@ -1,5 +1,5 @@
-//! Records of gaps for the journal: of an outage once for all channels of a confirmation, of a slow
-//! listener by its program.
+//! Log records of gaps: one for an outage, for all channels that are confirmed together, and one
+//! for a slow listener, with its program.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::journal::JournalEvent;
 use crate::moment::Moment;
 use expd_domain::{Channel, GapReason, Quoted};
 
-/// Outages that confirmations end.
+/// Outages that are ended by confirmations.
 #[derive(Default)]
 pub(super) struct ConfirmedGaps {
     channels: usize,
@@ -27,7 +27,6 @@ impl ConfirmedGaps {
         self.since = Some(self.since.map_or(outage, |since| since.min(outage)));
     }
 
-    /// Logs them.
     pub fn log(self, instance: &str, now: Moment) {
         let (Some(first), Some(since)) = (self.first, self.since) else {
             return;
@@ -56,7 +55,7 @@ pub(super) struct SlowListener<'a> {
     pub peer: Option<(u32, u32)>,
 }
 
-/// Logs what a listener missed by itself.
+/// Logs the events that a listener missed through its own fault.
 #[cold]
 pub(super) fn log_slow(slow: &SlowListener<'_>, reason: GapReason, missed: u64, is_ended: bool) {
     let SlowListener {
@@ -70,11 +69,11 @@ pub(super) fn log_slow(slow: &SlowListener<'_>, reason: GapReason, missed: u64, 
         format!("{missed} broadcasts")
     };
     let (why, then) = match (reason, is_ended) {
-        (GapReason::Expired, _) => ("they were older than it takes or than the log keeps", ""),
-        (_, false) => ("it reads more slowly than they come", ""),
+        (GapReason::Expired, _) => ("they were older than its max_age or than the log keeps", ""),
+        (_, false) => ("it reads more slowly than they arrive", ""),
         (_, true) => (
-            "it reads more slowly than they come",
-            "; its stream ends, as it asked",
+            "it reads more slowly than they arrive",
+            "; its stream ends, as requested",
         ),
     };
     log::warn!(

@@ -47,7 +47,7 @@ pub(super) enum RouterCommand {
 #[derive(Debug)]
 pub struct AddedInstance {
     pub id: InstanceId,
-    /// The channels that its link must subscribe.
+    /// The channels that its link must subscribe to.
     pub wanted: watch::Receiver<Wanted>,
     pub(super) _alive: Arc<()>,
 }
@@ -93,7 +93,7 @@ impl RouterHandle {
 
     /// Delivers a link's report; once the router has stopped, reports are discarded.
     pub async fn report(&self, instance: InstanceId, report: Report) {
-        // It fails once the router has stopped, and then no listener is left.
+        // Fails once the router has stopped, when no listener is left.
         self.mailbox
             .send(RouterCommand::Report(instance, report))
             .await
@@ -171,7 +171,7 @@ impl RouterHandle {
 
     /// Ends every listener with [`Ended::Stopping`] and then the router.
     pub async fn stop(&self) {
-        // It fails where the router has stopped already.
+        // Fails if the router has already stopped.
         self.mailbox.send(RouterCommand::Stop).await.ok();
         self.stopped.cancelled().await;
     }
@@ -203,8 +203,8 @@ impl RouterHandle {
             .await
     }
 
-    /// Replaces the limits, for the logs that are there as well: what exceeds a lower bound leaves
-    /// its log with the next event, and listeners that had not read it are told by a gap.
+    /// Replaces the limits, also of existing logs: entries beyond a lower bound are evicted with
+    /// the next event, and listeners that had not read them receive a gap.
     ///
     /// # Errors
     /// The daemon stops.
@@ -214,7 +214,7 @@ impl RouterHandle {
             .await
     }
 
-    /// The channels that the link of an instance must subscribe that the router was made with.
+    /// Channels that the link of an initial instance must subscribe to.
     pub fn wanted(&self, instance: InstanceId) -> Option<watch::Receiver<Wanted>> {
         self.wanted.get(instance.0).cloned()
     }

@@ -19,11 +19,10 @@ use crate::moment::Moment;
 use crate::shares::{Limit, LimitHits, Share, Shares};
 use expd_domain::{Channel, SubscriptionState};
 
-/// One instance.
 pub(super) struct Instance {
     /// Its name, for the journal.
     pub name: Arc<str>,
-    /// The channels that its link must subscribe.
+    /// The channels that its link must subscribe to.
     pub wanted: watch::Sender<Wanted>,
     pub channels: HashMap<Arc<Channel>, ChannelState>,
     /// Totals of listeners that were reaped.
@@ -51,7 +50,7 @@ impl LogBytes {
         self.bound.load(Ordering::Relaxed)
     }
 
-    /// Replaces the bound. It is kept from the next event on.
+    /// Replaces the bound, which applies from the next event on.
     pub fn set_bound(&self, bound: usize) {
         self.bound.store(bound, Ordering::Relaxed);
     }
@@ -69,13 +68,13 @@ pub(super) struct ChannelState {
     pub asked_at: Option<Moment>,
     pub confirmed_at: Option<Moment>,
     pub last_broadcast_at: Option<Moment>,
-    /// The network's words where it refuses the channel on the present connection.
+    /// The network's message if it refuses the channel on the current connection.
     pub refusal: Option<Arc<str>>,
     /// Start of the gap that the next confirmation reports.
     pub outage: Option<Moment>,
     /// Its position in [`Wanted`].
     order: u64,
-    /// Its share of the limit, held by the user who asked for it first.
+    /// Its share of the limit, held by the user who requested it first.
     _share: Share,
     _memory: Option<Share>,
 }
@@ -98,11 +97,11 @@ impl ChannelState {
         }
     }
 
-    /// Marks the channel as no longer confirmed. Returns the log where that changes its state.
+    /// Marks the channel as no longer confirmed. Returns the log if that changes its state.
     pub fn lose(&mut self, since: Moment, now: Moment) -> Option<Arc<ChannelLog>> {
         if self.confirmed_at.take().is_none() {
             // Broadcasts continue on a channel that was given up, so a new listener receives some
-            // before the confirmation. What the connection lost counts from when it last proved
+            // before the confirmation. The outage starts when the connection was last known to be
             // good, which may be before the channel was wanted again.
             self.outage = self.outage.map(|outage| outage.min(since));
             return None;
@@ -114,7 +113,7 @@ impl ChannelState {
 }
 
 impl Instance {
-    /// An instance without channels, which may have `most` of them, and of one user `user_most`.
+    /// An instance without channels, which may have `most` of them, of which one user `user_most`.
     pub fn new(
         name: &str,
         (most, user_most): (usize, Option<usize>),
@@ -174,7 +173,7 @@ impl Instance {
         })
     }
 
-    /// A snapshot of the channels; the listeners are the registry's to add.
+    /// A snapshot of the channels; the registry adds the listeners.
     pub fn snapshot(&self) -> InstanceSnapshot {
         let channels = self.channels.iter();
         InstanceSnapshot {
@@ -191,8 +190,8 @@ impl Instance {
         first.iter().map(|(c, state)| state.snapshot(c)).collect()
     }
 
-    /// Expires old events, removes channels that have had no listener for `linger`, and returns
-    /// the capacity that a burst took.
+    /// Expires old events, removes channels that have had no listener for `linger`, and frees the
+    /// capacity that a burst took.
     pub fn sweep(&mut self, now: Moment, linger: Duration) {
         let mut unwanted = Vec::new();
         self.channels.retain(|_, state| {

@@ -10,14 +10,14 @@ use super::ring::Bounds;
 use crate::config::Limits;
 use crate::shares::LimitHits;
 
-/// Instances by ID. An ID is never used again: a late report of an instance that has ended reaches
-/// no other.
+/// Instances by ID. IDs are never reused, so that a late report about an ended instance reaches no
+/// other.
 pub(super) struct Instances {
     /// In the order of their IDs. Those of the start are found by index, since each batch of
     /// broadcasts looks one up.
     configured: Vec<Owned>,
-    /// As many as the bridge admits (`daemon.limits.max_run_instances`), and those that were
-    /// dropped until the router removes them.
+    /// At most as many as the bridge admits (`daemon.limits.max_run_instances`), and those that
+    /// were dropped and are not removed yet.
     transient: HashMap<InstanceId, Owned>,
     next: usize,
     max_channels: (usize, Option<usize>),
@@ -26,15 +26,15 @@ pub(super) struct Instances {
     log_bytes: LogBytes,
 }
 
-/// Bound on the logs of one transient instance, in bytes. They are not among the logs that share
-/// `total_log_bytes`: whoever runs an instance chooses its network too, and a flood from there must
-/// not push the events of others out.
+/// Bound on the logs of one transient instance, in bytes. They do not count towards
+/// `total_log_bytes`: the user who runs an instance also chooses its network, and a flood from
+/// there must not evict the events of others.
 pub(super) const TRANSIENT_LOG_BYTES: usize = 1 << 20;
 
 struct Owned {
     id: InstanceId,
     instance: Instance,
-    /// Its [`AddedInstance`]; none for those that the router was made with.
+    /// Its [`AddedInstance`]; none for the initial instances.
     owner: Option<Weak<()>>,
 }
 
@@ -85,7 +85,6 @@ impl Instances {
         self.configured.iter().map(|it| (it.id, &it.instance))
     }
 
-    /// Adds an instance.
     pub fn add(&mut self, name: &str, kind: InstanceKind) -> AddedInstance {
         let id = self.next_id();
         let log_bytes = match kind {
@@ -112,7 +111,6 @@ impl Instances {
         added
     }
 
-    /// Removes an instance.
     pub fn remove(&mut self, id: InstanceId) -> Option<Instance> {
         let owned = match self.index(id) {
             Some(index) => self.configured.remove(index),
@@ -127,7 +125,7 @@ impl Instances {
         all.filter(|it| it.is_dropped()).map(|it| it.id).collect()
     }
 
-    /// Applies other limits, to channels that are there as well.
+    /// Replaces the limits, also of existing channels.
     pub fn set_limits(&mut self, limits: &Limits) {
         self.max_channels = (limits.max_channels, limits.user.max_channels);
         self.log_bytes.set_bound(limits.total_log_bytes);
@@ -165,18 +163,15 @@ impl Instances {
         Some(&mut owned.instance)
     }
 
-    /// True for a configured instance.
     pub fn is_configured(&self, id: InstanceId) -> bool {
         self.index(id).is_some()
     }
 
-    /// Every instance.
     pub fn iter(&self) -> impl Iterator<Item = (InstanceId, &Instance)> {
         let all = self.configured.iter().chain(self.transient.values());
         all.map(|it| (it.id, &it.instance))
     }
 
-    /// Every instance.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Instance> {
         let transient = self.transient.values_mut();
         let all = self.configured.iter_mut().chain(transient);

@@ -16,10 +16,10 @@ use crate::moment::Moment;
 use crate::shares::{Asker, Holder, Memory, Program, Share};
 use expd_domain::{Channel, GapReason, NameSet, Overflow};
 
-/// Bytes that a listener is counted with, besides its texts.
+/// Bytes accounted for a listener, besides its texts.
 const LISTENER_BYTES: usize = 1 << 10;
 
-/// Bytes that a channel is counted with, besides its name and its log.
+/// Bytes accounted for a channel, besides its name and its log.
 const CHANNEL_BYTES: usize = 2 << 10;
 
 /// A web page that listens.
@@ -27,7 +27,7 @@ const CHANNEL_BYTES: usize = 2 << 10;
 pub struct WebPage {
     /// Name of its app in the settings.
     pub app: Arc<str>,
-    /// The number by which its shares are counted.
+    /// The number under which its shares are counted.
     pub number: u32,
 }
 
@@ -37,7 +37,7 @@ pub struct ListenSpec {
     pub channel: Channel,
     /// Name of the events to deliver; `None` for all events.
     pub name: Option<String>,
-    /// Names of the events that it may hear.
+    /// Names of the events that it may receive.
     pub events: NameSet,
     /// Tag that ends a group of listeners together; may be empty.
     pub context: String,
@@ -47,7 +47,7 @@ pub struct ListenSpec {
     pub overflow: Overflow,
     /// Position at which an earlier stream ended.
     pub resume: Option<Resume>,
-    /// The listening process, where the kernel names it.
+    /// The listening process, if the kernel reports it.
     pub peer: Option<Program>,
     /// The listening page; `None` for a program.
     pub page: Option<WebPage>,
@@ -64,7 +64,7 @@ impl ListenSpec {
         self.take_bytes(LISTENER_BYTES + 2 * self.channel.name.len() + texts)
     }
 
-    /// Takes the channel's share of the user's memory, where this is the channel's first listener.
+    /// Takes the channel's share of the user's memory, if this is the channel's first listener.
     pub(super) fn take_channel_memory(&self) -> Result<Option<Share>, RouterError> {
         // The name, and both spellings of the ID with which it is requested.
         self.take_bytes(CHANNEL_BYTES + 4 * self.channel.name.len())
@@ -125,7 +125,7 @@ pub struct ListenerInfo {
 }
 
 impl ListenerInfo {
-    /// Ends the listener; its stream reports the reason. The first reason stays.
+    /// Ends the listener; its stream reports the reason. Only the first reason counts.
     pub(super) fn end(&self, why: Ended) {
         let code = match why {
             Ended::Cancelled => 1,
@@ -135,7 +135,7 @@ impl ListenerInfo {
             Ended::Removed => 5,
             Ended::Replaced => 6,
         };
-        // It fails where the listener has ended already: the first reason stays.
+        // Fails if the listener has already ended: only the first reason counts.
         self.ended
             .compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire)
             .ok();
@@ -206,7 +206,7 @@ pub struct Listener {
     info: Arc<ListenerInfo>,
     slot: usize,
     cursor: Cursor,
-    /// Events that come before any of the log's.
+    /// Events that are delivered before those of the log.
     first: Vec<Event>,
     /// Its share of the limit of listeners.
     _share: Share,
@@ -269,7 +269,7 @@ impl Listener {
         &self.info
     }
 
-    /// Lets it hear the events of these names alone from here on, where it asked for no name.
+    /// Restricts it to events of these names from now on, unless it asked for a name.
     pub fn set_events(&mut self, events: NameSet) {
         self.cursor.set_events(events);
     }
@@ -279,13 +279,12 @@ impl Listener {
         &self.info.log.id
     }
 
-    /// Hands new events to `out`, or registers the waker. It may be ready without any event, where
-    /// none of the new ones was for this listener.
+    /// Hands new events to `out`, or registers the waker. It may be ready without any event, if
+    /// none of the new ones is for this listener.
     ///
     /// # Errors
-    /// The listener has ended. Events that are still in the log are no longer delivered, except
-    /// where the daemon stops: all of them come first then, as far as they are read within the
-    /// drain.
+    /// The listener has ended. Events still in the log are no longer delivered, except when the
+    /// daemon stops: then all of them come first, as far as they are read within the drain.
     // Inlined like `Cursor::read`, since both run for each delivery: as calls they would be 6 % of
     // the instructions of a paced one.
     #[inline]
@@ -329,7 +328,6 @@ impl Listener {
         Poll::Ready(read.map(|counts| info.add(counts)))
     }
 
-    /// True once it has ended.
     pub fn ended(&self) -> bool {
         self.info.ended().is_some()
     }

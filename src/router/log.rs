@@ -40,7 +40,7 @@ impl ChannelLog {
     }
 
     /// Appends broadcasts that arrived together, and encodes them from the sequence of the first.
-    /// It wakes nobody: see [`ChannelLog::wake_paced`].
+    /// Does not wake listeners: see [`ChannelLog::wake_paced`].
     pub fn append(
         &self,
         batch: &mut [Incoming],
@@ -66,7 +66,7 @@ impl ChannelLog {
         }
     }
 
-    /// Sets the subscription's state. A gap from the start of an `outage` until now comes first.
+    /// Sets the subscription's state. A gap from the start of an `outage` until now precedes it.
     pub fn set_state(&self, state: SubscriptionState, outage: Option<Moment>, now: Moment) {
         let mut ring = self.lock();
         if let Some(since) = outage {
@@ -90,7 +90,7 @@ impl ChannelLog {
         self.keep_bounds(&mut ring, now);
     }
 
-    /// Replaces the limits. What exceeds them leaves the log with the next event.
+    /// Replaces the limits. Entries beyond them are evicted with the next event.
     pub fn set_bounds(&self, bounds: Bounds) {
         self.lock().bounds = bounds;
     }
@@ -104,7 +104,7 @@ impl ChannelLog {
     }
 
     /// Wakes every waiting listener, unless many were woken a moment ago. In that case it returns,
-    /// once for each pause, the time at which to call again.
+    /// once per pause, the time at which to call again.
     pub fn wake_paced(&self, now: Instant) -> Option<Instant> {
         let mut ring = self.lock();
         let (events, bytes) = (ring.bounds.events, ring.bounds.bytes);
@@ -179,7 +179,6 @@ impl ChannelLog {
         self.lock().add_listener()
     }
 
-    /// Removes the listener of a slot.
     pub(super) fn remove_listener(&self, slot: usize) {
         self.lock().remove_listener(slot, Moment::now().at);
     }

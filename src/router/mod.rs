@@ -1,9 +1,9 @@
 //! The router: the one owner of channels, their logs and their listeners, for all instances.
 //!
 //! It is an actor: [`RouterHandle`] sends it commands over a bounded mailbox, and nothing else
-//! changes its state. Links report what happens on the network; listeners come in from the front
-//! doors. The channels that a link must subscribe are published as [`Wanted`]. The router never
-//! waits for a listener: each reads its channel's log at its own pace.
+//! changes its state. Links report events of the network; the servers open listeners. The channels
+//! that a link must subscribe to are published as [`Wanted`]. The router never waits for a
+//! listener: each reads its channel's log at its own pace.
 //!
 //! The files, from the actor down: [`actor`] owns an [`instance`] for each identity
 //! ([`instances`]), the [`registry`] of listeners and the [`wake_queue`]; a [`listener`] reads its

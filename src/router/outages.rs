@@ -1,14 +1,14 @@
-//! Outages that were evicted from a channel's log. A listener that falls behind the log is told of
-//! those that it missed, and of no others.
+//! Outages that were evicted from a channel's log. A listener that falls behind the log is told
+//! exactly those that it missed.
 
 use std::collections::VecDeque;
 
 use crate::moment::Moment;
 
-/// Number of outages kept one by one; older ones are merged into one.
+/// Number of outages that are kept individually; older ones are merged into one.
 const MAX_OUTAGES: usize = 64;
 
-/// Span of an outage: its start where that is known, and its end.
+/// Span of an outage: its start, if known, and its end.
 type Span = (Option<Moment>, Moment);
 
 /// Outages by the position of their gap in the log, oldest first.
@@ -16,7 +16,6 @@ type Span = (Option<Moment>, Moment);
 pub(super) struct Outages(VecDeque<(u64, Span)>);
 
 impl Outages {
-    /// Adds an outage.
     pub fn push(&mut self, position: u64, span: Span) {
         self.0.push_back((position, span));
         if self.0.len() > MAX_OUTAGES

@@ -1,8 +1,8 @@
 //! A broadcast in a channel's log: its encoded bytes, adjacent to those received with it.
 //!
 //! Broadcasts that arrive together are encoded into one allocation. A stream that reads on from
-//! there sends that memory as it is, without a copy and without looking at each broadcast. With 100
-//! streams that halves the cost of a delivery (measured).
+//! there sends that memory as it is, without copying or visiting each broadcast. With 100 streams,
+//! that halves the cost of a delivery (measured).
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -13,7 +13,7 @@ use super::report::Incoming;
 use expd_server::engine::Packet;
 
 /// Encodes broadcasts of one channel that arrived together, once for all listeners. The first of
-/// them has the sequence `first`; the encoder may take the payloads. The front door provides it:
+/// them has the sequence `first`; the encoder may take the payloads. The gRPC server provides it:
 /// the router knows no encoding.
 pub type Encode = fn(first: u64, batch: &mut [Incoming]) -> EncodedBatch;
 
@@ -26,7 +26,7 @@ pub struct EncodedBatch {
     pub ends: Vec<usize>,
 }
 
-/// Decodes a record's bytes. The front door that encodes provides it.
+/// Decodes a record's bytes. Provided by the server that encodes them.
 pub type Decode = fn(&Record) -> Option<PlainBroadcast>;
 
 /// A broadcast, decoded from its record.
@@ -53,13 +53,13 @@ pub struct Record {
     pub name: Arc<str>,
     /// Its position in the log.
     pub sequence: u64,
-    /// Most broadcasts need none: all of them together take the room of a pointer.
+    /// Most broadcasts need none, so all of them together take the space of one pointer.
     other_forms: OnceLock<Box<OtherForms>>,
     batch: Bytes,
     range: Range<usize>,
 }
 
-/// Forms of a broadcast besides its frame, each encoded when somebody first needs it.
+/// Forms of a broadcast besides its frame, each encoded on first use.
 #[derive(Debug, Default)]
 struct OtherForms {
     value_frame: OnceLock<Bytes>,
@@ -67,7 +67,7 @@ struct OtherForms {
 }
 
 impl Record {
-    /// The broadcast at `range` of a batch's bytes. A range that exceeds them is cut.
+    /// The broadcast at `range` of a batch's bytes. A range that exceeds them is clamped.
     pub(super) fn new(name: Arc<str>, sequence: u64, batch: Bytes, range: Range<usize>) -> Self {
         let end = range.end.min(batch.len());
         Self {
@@ -84,7 +84,7 @@ impl Record {
         self.batch.slice(self.range.clone())
     }
 
-    /// Their number.
+    /// The number of encoded bytes.
     pub fn size(&self) -> usize {
         self.range.len()
     }
@@ -94,7 +94,7 @@ impl Record {
         self.other_forms().value_frame.get_or_init(make)
     }
 
-    /// True where [`Record::value_frame`] makes nothing.
+    /// True if [`Record::value_frame`] is made already.
     pub fn has_value_frame(&self) -> bool {
         let forms = self.other_forms.get();
         forms.is_some_and(|forms| forms.value_frame.get().is_some())

@@ -36,7 +36,7 @@ impl Registry {
         }
     }
 
-    /// Takes one listener's share of the limit for whoever asks for it.
+    /// Takes one listener's share of the limit for its user.
     pub fn take_share(&self, spec: &ListenSpec) -> Result<Share, RouterError> {
         let share = self.shares.take(spec.asker(), 1);
         share.map_err(|full| RouterError::TooManyListeners {
@@ -61,7 +61,6 @@ impl Registry {
         self.listeners.get(id).cloned()
     }
 
-    /// Every listener.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<ListenerInfo>> {
         self.listeners.values()
     }
@@ -128,8 +127,8 @@ impl Registry {
     }
 }
 
-/// 128 random bits. An ID cannot be guessed, and an app that outlived an earlier daemon cannot take
-/// another app's events with the ID that it was given there.
+/// 128 random bits: an ID cannot be guessed, and an app that outlived an earlier daemon cannot take
+/// another app's events with the ID that it received there.
 fn random_id() -> String {
     format!("{:032x}", rand::random::<u128>())
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use crate::moment::Moment;
 use expd_domain::{Broadcast, Channel};
 
-/// An instance, by its number among all that the router has had.
+/// The number of an instance, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InstanceId(pub usize);
 
@@ -17,23 +17,22 @@ pub struct Incoming {
     pub channel: Arc<Channel>,
     pub broadcast: Broadcast,
     pub received: Moment,
-    /// Date of that, which apps are given.
+    /// Date of arrival, as reported to apps.
     pub received_at: SystemTime,
 }
 
-/// One report.
 #[derive(Debug)]
 pub enum Report {
     /// These broadcasts were received, in this order.
     Broadcasts(Vec<Incoming>),
-    /// These channels were requested on the present connection.
+    /// These channels were requested on the current connection.
     Asked(Vec<Arc<Channel>>),
     /// The network confirmed these channels.
     Confirmed(Vec<Arc<Channel>>),
-    /// The network refuses these channels, in these words.
+    /// The network refuses these channels, with this message.
     Refused(Vec<Arc<Channel>>, Arc<str>),
-    /// The network no longer confirms these channels. Broadcasts after the moment beside each may
-    /// be lost.
+    /// The network no longer confirms these channels. Broadcasts after the moment of each may be
+    /// lost.
     Lost(Vec<(Arc<Channel>, Moment)>),
     /// The connection is lost, and no channel is confirmed any more. Broadcasts after `since` may
     /// be lost.

@@ -28,7 +28,7 @@ const MAX_MARKERS: usize = 64;
 /// the maps.
 const ENTRY_OVERHEAD: usize = 200;
 
-// With the two counts beside a shared record.
+// Includes the two reference counts of a shared record.
 const _: () = assert!(size_of::<RingEntry>() + size_of::<Record>() + 16 <= ENTRY_OVERHEAD);
 
 /// Limits of one log.
@@ -43,7 +43,7 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Those of the settings.
+    /// The bounds in the settings.
     pub fn of(limits: &Limits) -> Self {
         Self {
             events: limits.log_events,
@@ -53,7 +53,7 @@ impl Bounds {
     }
 }
 
-/// Content of an entry. What is not a broadcast is called a marker.
+/// Content of an entry. Entries other than broadcasts are called markers.
 #[derive(Clone, Debug)]
 pub(super) enum Content {
     Broadcast {
@@ -89,8 +89,8 @@ pub(super) struct Ring {
     pub evicted: Evicted,
     /// Number of broadcasts since the log began.
     count: u64,
-    /// Names of broadcasts and their numbers. The key is there once more, so that one search finds
-    /// it and changes the number.
+    /// Number of broadcasts by name. The value repeats the key, so that one lookup finds the shared
+    /// name and changes the number.
     names: HashMap<Arc<str>, (Arc<str>, u64)>,
     /// True once there were too many names to count.
     names_uncounted: bool,
@@ -102,7 +102,7 @@ pub(super) struct Ring {
     pub wake_pacing: WakePacing,
     /// Number of listeners.
     pub listeners: usize,
-    /// Since when there are none.
+    /// Time since when there are none.
     pub unused_since: Option<Instant>,
 }
 
@@ -215,7 +215,7 @@ impl Ring {
     pub fn after(&self, position: u64) -> impl Iterator<Item = (u64, &RingEntry)> {
         let skip = usize::try_from((position + 1).saturating_sub(self.first)).unwrap_or(usize::MAX);
         let skip = skip.min(self.entries.len());
-        // `range` jumps to the place; `skip` would walk, which was a tenth of a paced delivery.
+        // `range` seeks; `skip` would walk, which took a tenth of a paced delivery.
         (self.first + skip as u64..).zip(self.entries.range(skip..))
     }
 
@@ -319,7 +319,6 @@ impl Ring {
         free.unwrap_or(self.wakers.len() - 1)
     }
 
-    /// Removes the listener of a slot.
     pub fn remove_listener(&mut self, slot: usize, now: Instant) {
         if let Some(slot) = self.wakers.get_mut(slot) {
             *slot = Slot::Free;
@@ -373,7 +372,7 @@ impl Ring {
 }
 
 impl Evicted {
-    /// Keeps what a listener that is still behind this entry must learn about it.
+    /// Records what a listener that is still behind this entry must learn about it.
     fn remember(&mut self, sequence: u64, entry: &RingEntry, overflow: bool) {
         self.moment = entry.moment;
         if !matches!(entry.content, Content::Broadcast { .. }) {

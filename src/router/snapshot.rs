@@ -15,14 +15,14 @@ pub struct ChannelSnapshot {
     /// Its number among the channels of its instance, in the order of first request.
     pub order: u64,
     pub channel: Arc<Channel>,
-    /// Since when it is wanted.
+    /// Time since when it is wanted.
     pub wanted_since: Moment,
-    /// Time when it was last requested on the present connection.
+    /// Time when it was last requested on the current connection.
     pub asked_at: Option<Moment>,
-    /// Time when the network last confirmed it on the present connection.
+    /// Time when the network last confirmed it on the current connection.
     pub confirmed_at: Option<Moment>,
     pub last_broadcast_at: Option<Moment>,
-    /// The network's words where it refuses the channel on the present connection.
+    /// The network's message if it refuses the channel on the current connection.
     pub refusal: Option<Arc<str>>,
     pub listeners: usize,
     pub log_events: usize,
@@ -65,7 +65,7 @@ pub struct Slice {
     pub instance: InstanceId,
     /// The last number that the caller has; 0 for none.
     pub after: u64,
-    /// The maximum length. The router does nothing else meanwhile: a few hundred at most.
+    /// The maximum length: a few hundred at most, because the router does nothing else meanwhile.
     pub most: usize,
 }
 

@@ -14,12 +14,12 @@ use expd_domain::{Broadcast, BroadcastId, Channel, ChannelId, GapReason, Overflo
 
 const HOME: InstanceId = InstanceId(0);
 
-struct World {
+struct RouterFixture {
     router: RouterHandle,
     _tasks: JoinSet<()>,
 }
 
-fn world(limits: Limits) -> World {
+fn fixture(limits: Limits) -> RouterFixture {
     let (router, handle) = Router::new(RouterSettings {
         limit_hits: crate::shares::LimitHits::default(),
         instances: vec!["default".to_owned(), "second".to_owned()],
@@ -41,7 +41,7 @@ fn world(limits: Limits) -> World {
     });
     let mut tasks = JoinSet::new();
     tasks.spawn(router.run());
-    World {
+    RouterFixture {
         router: handle,
         _tasks: tasks,
     }
@@ -63,7 +63,7 @@ fn spec(name: Option<&str>) -> ListenSpec {
     }
 }
 
-impl World {
+impl RouterFixture {
     async fn listen(&self, spec: ListenSpec) -> Listener {
         self.router.open(HOME, spec).await.unwrap()
     }
@@ -129,11 +129,11 @@ fn in_words(delivery: &Delivery) -> String {
 
 #[tokio::test]
 async fn a_stream_tells_state_and_broadcasts_in_order() {
-    let world = world(Limits::default());
-    let mut all = world.listen(spec(None)).await;
-    let mut hi = world.listen(spec(Some("hi"))).await;
-    world.confirm().await;
-    world.broadcast(&["hi", "ho", "hi"]).await;
+    let fixture = fixture(Limits::default());
+    let mut all = fixture.listen(spec(None)).await;
+    let mut hi = fixture.listen(spec(Some("hi"))).await;
+    fixture.confirm().await;
+    fixture.broadcast(&["hi", "ho", "hi"]).await;
     assert_eq!(
         heard(&mut all),
         ["Pending", "Confirmed", "hi@2", "ho@3", "hi@4"]
@@ -143,12 +143,12 @@ async fn a_stream_tells_state_and_broadcasts_in_order() {
 
 #[tokio::test]
 async fn an_outage_is_pending_then_a_gap_then_confirmed() {
-    let world = world(Limits::default());
-    let mut listener = world.listen(spec(None)).await;
-    world.confirm().await;
-    world.lose().await;
-    world.confirm().await;
-    world.broadcast(&["hi"]).await;
+    let fixture = fixture(Limits::default());
+    let mut listener = fixture.listen(spec(None)).await;
+    fixture.confirm().await;
+    fixture.lose().await;
+    fixture.confirm().await;
+    fixture.broadcast(&["hi"]).await;
     assert_eq!(
         heard(&mut listener),
         [
@@ -164,15 +164,15 @@ async fn an_outage_is_pending_then_a_gap_then_confirmed() {
 
 #[tokio::test]
 async fn a_slow_listener_is_told_how_many_of_its_own_events_it_missed() {
-    let world = world(Limits {
+    let fixture = fixture(Limits {
         log_events: 4,
         ..Limits::default()
     });
-    let mut all = world.listen(spec(None)).await;
-    let mut hi = world.listen(spec(Some("hi"))).await;
-    world.confirm().await;
+    let mut all = fixture.listen(spec(None)).await;
+    let mut hi = fixture.listen(spec(Some("hi"))).await;
+    fixture.confirm().await;
     assert_eq!(heard(&mut all).len() + heard(&mut hi).len(), 4);
-    world
+    fixture
         .broadcast(&["hi", "ho", "hi", "ho", "hi", "ho", "ho"])
         .await;
     assert_eq!(
@@ -184,35 +184,35 @@ async fn a_slow_listener_is_told_how_many_of_its_own_events_it_missed() {
 
 #[tokio::test]
 async fn nothing_of_ours_evicted_is_no_gap() {
-    let world = world(Limits {
+    let fixture = fixture(Limits {
         log_events: 2,
         ..Limits::default()
     });
-    let mut hi = world.listen(spec(Some("hi"))).await;
-    world.confirm().await;
+    let mut hi = fixture.listen(spec(Some("hi"))).await;
+    fixture.confirm().await;
     assert_eq!(heard(&mut hi).len(), 2);
-    world.broadcast(&["ho", "ho", "ho", "hi"]).await;
+    fixture.broadcast(&["ho", "ho", "ho", "hi"]).await;
     assert_eq!(heard(&mut hi), ["hi@5"]);
 }
 
 #[tokio::test]
 async fn an_outage_that_left_the_log_is_still_told() {
-    let world = world(Limits {
+    let fixture = fixture(Limits {
         log_events: 2,
         ..Limits::default()
     });
-    let mut hi = world.listen(spec(Some("hi"))).await;
-    world.confirm().await;
+    let mut hi = fixture.listen(spec(Some("hi"))).await;
+    fixture.confirm().await;
     assert_eq!(heard(&mut hi).len(), 2);
-    world.lose().await;
-    world.confirm().await;
-    world.broadcast(&["ho", "ho", "ho"]).await;
+    fixture.lose().await;
+    fixture.confirm().await;
+    fixture.broadcast(&["ho", "ho", "ho"]).await;
     assert_eq!(heard(&mut hi), ["Offline 0"]);
 }
 
 #[tokio::test]
 async fn a_listener_that_asked_for_it_ends_when_it_falls_behind() {
-    let world = world(Limits {
+    let fixture = fixture(Limits {
         log_events: 2,
         ..Limits::default()
     });
@@ -220,17 +220,17 @@ async fn a_listener_that_asked_for_it_ends_when_it_falls_behind() {
         overflow: Overflow::Cancel,
         ..spec(None)
     };
-    let mut listener = world.listen(cancel).await;
-    world.broadcast(&["a", "b", "c"]).await;
+    let mut listener = fixture.listen(cancel).await;
+    fixture.broadcast(&["a", "b", "c"]).await;
     assert_eq!(heard(&mut listener), ["Pending", "Overflow"]);
 }
 
 #[tokio::test]
 async fn a_resumed_stream_goes_on_where_it_was() {
-    let world = world(Limits::default());
-    let first = world.listen(spec(None)).await;
-    world.confirm().await;
-    world.broadcast(&["a", "b", "c"]).await;
+    let fixture = fixture(Limits::default());
+    let first = fixture.listen(spec(None)).await;
+    fixture.confirm().await;
+    fixture.broadcast(&["a", "b", "c"]).await;
     let resume = |log_id: &str, after| ListenSpec {
         resume: Some(Resume {
             log_id: log_id.to_owned(),
@@ -240,14 +240,14 @@ async fn a_resumed_stream_goes_on_where_it_was() {
     };
     let log_id = first.log_id().to_owned();
     drop(first);
-    let mut again = world.listen(resume(&log_id, 2)).await;
+    let mut again = fixture.listen(resume(&log_id, 2)).await;
     assert_eq!(heard(&mut again), ["Confirmed", "b@3", "c@4"]);
-    let mut stranger = world.listen(resume("another", 2)).await;
+    let mut stranger = fixture.listen(resume("another", 2)).await;
     assert_eq!(
         heard(&mut stranger),
         ["Pending", "Restarted 0", "Confirmed", "a@2", "b@3", "c@4"]
     );
-    let ahead = world.router.open(HOME, resume(&log_id, 5)).await;
+    let ahead = fixture.router.open(HOME, resume(&log_id, 5)).await;
     assert!(matches!(
         ahead,
         Err(RouterError::ResumeAhead { newest: 4, .. })
@@ -256,18 +256,18 @@ async fn a_resumed_stream_goes_on_where_it_was() {
 
 #[tokio::test]
 async fn resuming_beyond_the_log_is_told_with_the_count() {
-    let world = world(Limits {
+    let fixture = fixture(Limits {
         log_events: 2,
         ..Limits::default()
     });
-    let first = world.listen(spec(None)).await;
-    world.confirm().await;
-    world.broadcast(&["a", "b", "c", "d"]).await;
+    let first = fixture.listen(spec(None)).await;
+    fixture.confirm().await;
+    fixture.broadcast(&["a", "b", "c", "d"]).await;
     let resume = Some(Resume {
         log_id: first.log_id().to_owned(),
         after: 5,
     });
-    let mut at_the_end = world
+    let mut at_the_end = fixture
         .listen(ListenSpec {
             resume,
             ..spec(None)
@@ -278,7 +278,7 @@ async fn resuming_beyond_the_log_is_told_with_the_count() {
         log_id: first.log_id().to_owned(),
         after: 2,
     });
-    let mut beyond = world
+    let mut beyond = fixture
         .listen(ListenSpec {
             resume,
             ..spec(None)
@@ -296,13 +296,13 @@ async fn a_gap_spans_everything_that_was_missed() {
         log_events: 2,
         ..Limits::default()
     };
-    let world = world(limits);
-    let mut slow = world.listen(spec(None)).await;
-    world.confirm().await;
-    world.broadcast(&["a"]).await;
+    let fixture = fixture(limits);
+    let mut slow = fixture.listen(spec(None)).await;
+    fixture.confirm().await;
+    fixture.broadcast(&["a"]).await;
     heard(&mut slow);
     let start = Moment::now();
-    world.broadcast(&["b", "c", "d", "e"]).await;
+    fixture.broadcast(&["b", "c", "d", "e"]).await;
     let mut read = Vec::new();
     slow.read_some(&mut read).await.unwrap();
     let Event::Gap(gap) = &read[0].event else {
@@ -318,30 +318,30 @@ async fn a_gap_spans_everything_that_was_missed() {
 
 #[tokio::test(start_paused = true)]
 async fn old_events_expire_and_old_ones_are_skipped_on_request() {
-    let world = world(Limits::default());
-    let mut patient = world.listen(spec(None)).await;
-    let mut young = world
+    let fixture = fixture(Limits::default());
+    let mut patient = fixture.listen(spec(None)).await;
+    let mut young = fixture
         .listen(ListenSpec {
             max_age: Some(Duration::from_secs(10)),
             ..spec(None)
         })
         .await;
-    world.confirm().await;
+    fixture.confirm().await;
     assert_eq!(heard(&mut patient).len() + heard(&mut young).len(), 4);
-    world.broadcast(&["a", "b"]).await;
+    fixture.broadcast(&["a", "b"]).await;
     tokio::time::advance(Duration::from_secs(20)).await;
-    world.broadcast(&["c"]).await;
+    fixture.broadcast(&["c"]).await;
     assert_eq!(heard(&mut young), ["Expired 2", "c@4"]);
     tokio::time::advance(Duration::from_secs(50)).await;
-    world.broadcast(&["d"]).await;
+    fixture.broadcast(&["d"]).await;
     assert_eq!(heard(&mut patient), ["Expired 2", "c@4", "d@5"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_deserted_channel_lingers_and_then_goes() {
-    let world = world(Limits::default());
-    let wanted = world.router.wanted(HOME).unwrap();
-    let listener = world.listen(spec(None)).await;
+    let fixture = fixture(Limits::default());
+    let wanted = fixture.router.wanted(HOME).unwrap();
+    let listener = fixture.listen(spec(None)).await;
     assert_eq!(wanted.borrow().after(0).0.len(), 1);
     drop(listener);
     tokio::time::sleep(Duration::from_secs(50)).await;
@@ -349,7 +349,7 @@ async fn a_deserted_channel_lingers_and_then_goes() {
     tokio::time::sleep(Duration::from_secs(20)).await;
     assert!(wanted.borrow().is_empty());
     assert!(
-        world.router.snapshot().await.unwrap()[&HOME]
+        fixture.router.snapshot().await.unwrap()[&HOME]
             .channels
             .is_empty()
     );
@@ -357,17 +357,17 @@ async fn a_deserted_channel_lingers_and_then_goes() {
 
 #[tokio::test]
 async fn all_logs_together_keep_their_bound_the_oldest_going_first() {
-    let world = world(Limits {
+    let fixture = fixture(Limits {
         total_log_bytes: 4000,
         ..Limits::default()
     });
-    let mut old = world.listen(spec(None)).await;
-    world.confirm().await;
+    let mut old = fixture.listen(spec(None)).await;
+    fixture.confirm().await;
     heard(&mut old);
     for _ in 0..40 {
-        world.broadcast(&["a"]).await;
+        fixture.broadcast(&["a"]).await;
     }
-    let channels = world
+    let channels = fixture
         .router
         .snapshot()
         .await
@@ -387,7 +387,7 @@ async fn all_logs_together_keep_their_bound_the_oldest_going_first() {
 async fn one_bound_holds_over_the_logs_of_all_channels_and_instances() {
     const BOUND: usize = 4000;
     const EACH: usize = 10;
-    let world = world(Limits {
+    let fixture = fixture(Limits {
         total_log_bytes: BOUND,
         ..Limits::default()
     });
@@ -403,10 +403,10 @@ async fn one_bound_holds_over_the_logs_of_all_channels_and_instances() {
             channel: Channel::new(channel),
             ..spec(None)
         };
-        listeners.push(world.router.open(instance, spec).await.unwrap());
-        world.broadcast_on(instance, channel, &["a"; EACH]).await;
+        listeners.push(fixture.router.open(instance, spec).await.unwrap());
+        fixture.broadcast_on(instance, channel, &["a"; EACH]).await;
     }
-    let snapshots = world.router.snapshot().await.unwrap();
+    let snapshots = fixture.router.snapshot().await.unwrap();
     let channels: Vec<_> = snapshots.values().flat_map(|one| &one.channels).collect();
     let total: usize = channels.iter().map(|channel| channel.log_bytes).sum();
     assert!(total <= BOUND, "{total} bytes in {channels:?}");
@@ -429,32 +429,32 @@ async fn one_bound_holds_over_the_logs_of_all_channels_and_instances() {
 
 #[tokio::test]
 async fn a_transient_instance_ends_with_its_listeners_and_leaves_nothing() {
-    let world = world(Limits::default());
-    let mut here = world.listen(spec(None)).await;
-    let added = world
+    let fixture = fixture(Limits::default());
+    let mut here = fixture.listen(spec(None)).await;
+    let added = fixture
         .router
         .add_instance("run", InstanceKind::Transient)
         .await
         .unwrap();
     let id = added.id;
-    let mut there = world.router.open(id, spec(None)).await.unwrap();
+    let mut there = fixture.router.open(id, spec(None)).await.unwrap();
     assert_eq!(added.wanted.borrow().len(), 1);
-    world.broadcast_on(id, "menu", &["a"]).await;
+    fixture.broadcast_on(id, "menu", &["a"]).await;
     assert_eq!(heard(&mut there), ["Pending", "a@1"]);
-    assert_eq!(world.router.totals().await.unwrap()[&id].deliveries, 1);
-    world
+    assert_eq!(fixture.router.totals().await.unwrap()[&id].deliveries, 1);
+    fixture
         .router
         .remove_instance(id, Ended::Instance)
         .await
         .unwrap();
     assert_eq!(heard(&mut there), ["Instance"]);
     assert_eq!(heard(&mut here), ["Pending"]);
-    let again = world.router.open(id, spec(None)).await;
+    let again = fixture.router.open(id, spec(None)).await;
     assert_eq!(again.unwrap_err(), RouterError::InstanceEnded);
     // A late report reaches nobody, and no later instance either.
-    world.broadcast_on(id, "menu", &["b"]).await;
-    assert!(!world.router.totals().await.unwrap().contains_key(&id));
-    let next = world
+    fixture.broadcast_on(id, "menu", &["b"]).await;
+    assert!(!fixture.router.totals().await.unwrap().contains_key(&id));
+    let next = fixture
         .router
         .add_instance("run", InstanceKind::Transient)
         .await
@@ -465,13 +465,13 @@ async fn a_transient_instance_ends_with_its_listeners_and_leaves_nothing() {
 
 #[tokio::test]
 async fn the_logs_of_a_transient_instance_have_a_bound_of_their_own() {
-    let world = world(Limits {
+    let fixture = fixture(Limits {
         total_log_bytes: 4000,
         ..Limits::default()
     });
-    let mut here = world.listen(spec(None)).await;
-    world.broadcast(&["a"; 10]).await;
-    let added = world
+    let mut here = fixture.listen(spec(None)).await;
+    fixture.broadcast(&["a"; 10]).await;
+    let added = fixture
         .router
         .add_instance("run", InstanceKind::Transient)
         .await
@@ -484,7 +484,7 @@ async fn the_logs_of_a_transient_instance_have_a_bound_of_their_own() {
             channel: Channel::new(name),
             ..spec(None)
         };
-        there.push(world.router.open(added.id, spec).await.unwrap());
+        there.push(fixture.router.open(added.id, spec).await.unwrap());
         // The newest event of each channel.
         let incoming = Incoming {
             channel: Arc::new(Channel::new(name)),
@@ -498,14 +498,14 @@ async fn the_logs_of_a_transient_instance_have_a_bound_of_their_own() {
             received_at: SystemTime::now(),
         };
         let report = Report::Broadcasts(vec![incoming]);
-        world.router.report(added.id, report).await;
+        fixture.router.report(added.id, report).await;
     }
     let slice = Slice {
         instance: added.id,
         after: 0,
         most: 10,
     };
-    let channels = world.router.channels(slice).await.unwrap();
+    let channels = fixture.router.channels(slice).await.unwrap();
     let total: usize = channels.iter().map(|channel| channel.log_bytes).sum();
     assert!(total <= super::instances::TRANSIENT_LOG_BYTES, "{total}");
     // It was never read, and the listener is told so.
@@ -515,54 +515,60 @@ async fn the_logs_of_a_transient_instance_have_a_bound_of_their_own() {
 
 #[tokio::test(start_paused = true)]
 async fn a_transient_instance_whose_owner_is_gone_is_removed() {
-    let world = world(Limits::default());
-    let added = world
+    let fixture = fixture(Limits::default());
+    let added = fixture
         .router
         .add_instance("run", InstanceKind::Transient)
         .await
         .unwrap();
     let id = added.id;
-    let mut listener = world.router.open(id, spec(None)).await.unwrap();
+    let mut listener = fixture.router.open(id, spec(None)).await.unwrap();
     assert_eq!(heard(&mut listener), ["Pending"]);
     drop(added);
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!(heard(&mut listener), ["Instance"]);
-    assert!(!world.router.totals().await.unwrap().contains_key(&id));
+    assert!(!fixture.router.totals().await.unwrap().contains_key(&id));
 }
 
 #[tokio::test]
 async fn contexts_end_over_all_instances_and_ids_end_one() {
-    let world = world(Limits::default());
+    let fixture = fixture(Limits::default());
     let tagged = ListenSpec {
         context: "app".to_owned(),
         ..spec(None)
     };
-    let mut here = world.listen(tagged.clone()).await;
-    let mut there = world.router.open(InstanceId(1), tagged).await.unwrap();
-    let mut other = world.listen(spec(None)).await;
+    let mut here = fixture.listen(tagged.clone()).await;
+    let mut there = fixture.router.open(InstanceId(1), tagged).await.unwrap();
+    let mut other = fixture.listen(spec(None)).await;
     assert_eq!(
-        world.router.clear_context("app".to_owned(), |_| true).await,
+        fixture
+            .router
+            .clear_context("app".to_owned(), |_| true)
+            .await,
         Ok(2)
     );
     assert_eq!(
-        world.router.clear_context("app".to_owned(), |_| true).await,
+        fixture
+            .router
+            .clear_context("app".to_owned(), |_| true)
+            .await,
         Ok(0)
     );
     assert_eq!(heard(&mut here), ["Cancelled"]);
     assert_eq!(heard(&mut there), ["Cancelled"]);
     assert_eq!(heard(&mut other), ["Pending"]);
     let id = other.info().id.clone();
-    assert_eq!(world.router.cancel(id.clone()).await, Ok(()));
+    assert_eq!(fixture.router.cancel(id.clone()).await, Ok(()));
     assert_eq!(heard(&mut other), ["Cancelled"]);
     assert_eq!(
-        world.router.cancel(id.clone()).await,
+        fixture.router.cancel(id.clone()).await,
         Err(RouterError::UnknownListener(id))
     );
 }
 
 #[tokio::test]
 async fn bounds_on_listeners_and_channels_are_kept_and_freed() {
-    let world = world(Limits {
+    let fixture = fixture(Limits {
         max_listeners: 2,
         max_channels: 1,
         ..Limits::default()
@@ -573,46 +579,46 @@ async fn bounds_on_listeners_and_channels_are_kept_and_freed() {
         page: None,
         ..spec(name)
     };
-    let first = world.listen(spec(None)).await;
+    let first = fixture.listen(spec(None)).await;
     let other_channel = ListenSpec {
         channel: Channel::new("other"),
         ..spec(None)
     };
     assert!(matches!(
-        world.router.open(HOME, other_channel).await,
+        fixture.router.open(HOME, other_channel).await,
         Err(RouterError::TooManyChannels { most: 1, .. })
     ));
-    let _second = world.listen(spec(None)).await;
+    let _second = fixture.listen(spec(None)).await;
     assert!(matches!(
-        world.router.open(HOME, spec(None)).await,
+        fixture.router.open(HOME, spec(None)).await,
         Err(RouterError::TooManyListeners { most: 2, .. })
     ));
     drop(first);
-    world.listen(spec(None)).await;
+    fixture.listen(spec(None)).await;
 }
 
 #[tokio::test]
 async fn stopping_ends_every_stream_with_that_reason() {
-    let world = world(Limits::default());
-    let mut listener = world.listen(spec(None)).await;
-    world.router.stop().await;
+    let fixture = fixture(Limits::default());
+    let mut listener = fixture.listen(spec(None)).await;
+    fixture.router.stop().await;
     assert_eq!(heard(&mut listener), ["Pending", "Stopping"]);
     assert!(matches!(
-        world.router.open(HOME, spec(None)).await,
+        fixture.router.open(HOME, spec(None)).await,
         Err(RouterError::Stopping)
     ));
 }
 
 #[tokio::test]
 async fn a_stopping_router_hands_over_what_has_come_and_a_cancelled_listener_hears_no_more() {
-    let world = world(Limits::default());
-    let mut listener = world.listen(spec(None)).await;
-    let mut cancelled = world.listen(spec(None)).await;
-    world.confirm().await;
-    world.broadcast(&["hi", "ho"]).await;
+    let fixture = fixture(Limits::default());
+    let mut listener = fixture.listen(spec(None)).await;
+    let mut cancelled = fixture.listen(spec(None)).await;
+    fixture.confirm().await;
+    fixture.broadcast(&["hi", "ho"]).await;
     let id = cancelled.info().id.clone();
-    world.router.cancel(id).await.unwrap();
-    world.router.stop().await;
+    fixture.router.cancel(id).await.unwrap();
+    fixture.router.stop().await;
     assert_eq!(
         heard(&mut listener),
         ["Pending", "Confirmed", "hi@2", "ho@3", "Stopping"]

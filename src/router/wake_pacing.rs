@@ -2,19 +2,19 @@
 //!
 //! Waking a stream costs about 5 µs of CPU time, nearly the same for one event as for fifty: two
 //! tasks, a system call, the app's own wakeup. So after many listeners were woken, the next wakeup
-//! pauses briefly, and what arrives meanwhile goes out together. At 500 events a second to 100
-//! streams that halves the cost of a delivery. A log with fewer than [`MIN_LISTENERS`] listeners,
-//! or a calm channel, never pauses.
+//! is delayed briefly, and the events of that pause are sent together. At 500 events a second to
+//! 100 streams, that halves the cost of a delivery. A log with fewer than [`MIN_LISTENERS`]
+//! listeners, or a quiet channel, has no pauses.
 
 use std::time::{Duration, Instant};
 
 /// Pause for each listener that was woken: waking then takes at most a tenth of a core.
 const PAUSE_PER_LISTENER: Duration = Duration::from_micros(50);
 
-/// The longest pause: shorter than anybody notices on a screen.
+/// The longest pause: too short to be noticed on a screen.
 const MAX_PAUSE: Duration = Duration::from_millis(10);
 
-/// Below this number of listeners there is no pause; it would be shorter than the timer's
+/// Below this number of listeners there is no pause, because it would be shorter than the timer's
 /// millisecond.
 const MIN_LISTENERS: usize = 20;
 
@@ -27,7 +27,7 @@ pub(super) struct WakePacing {
     paused_until: Option<Instant>,
     bytes: usize,
     events: usize,
-    /// True once a caller has taken on the wakeup at the end of the pause.
+    /// True once a caller has been told to wake at the end of the pause.
     scheduled: bool,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct WakePacing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WakeDecision {
     Now,
-    /// At this time, unless something comes first; the caller has to come back.
+    /// At this time, unless an event comes first; the caller has to call again.
     At(Instant),
     /// At the time that an earlier caller was given.
     Scheduled,
@@ -48,7 +48,7 @@ impl WakePacing {
         self.events += 1;
     }
 
-    /// Decides for a log with room for `events` and `bytes`. What waits must never be evicted.
+    /// Decides for a log with room for `events` and `bytes`. Waiting events must never be evicted.
     pub fn decide(&mut self, now: Instant, events: usize, bytes: usize) -> WakeDecision {
         let enough = self.bytes >= ENOUGH_BYTES.min(bytes / 4) || self.events >= events / 4;
         match self.paused_until {
@@ -63,7 +63,7 @@ impl WakePacing {
         }
     }
 
-    /// Records that so many listeners were woken, and begins their pause.
+    /// Records that this many listeners were woken, and begins their pause.
     pub fn woken(&mut self, listeners: usize, now: Instant) {
         *self = Self::default();
         if listeners >= MIN_LISTENERS {

@@ -1,4 +1,4 @@
-//! The channels that an instance's link must subscribe.
+//! The channels that an instance's link must subscribe to.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! Access checks of the gRPC door: every call asks the access room, so that no handler has a rule
 //! of its own.
 //!
-//! Listeners belong to the user that opened them: reading, cancelling or clearing another user's
-//! needs the verb `admin` on the listener's channel, and without it they seem not to exist. Over
-//! TCP they belong to whoever has the token. Without rules all of this is open.
+//! Listeners belong to the user who opened them, or over TCP to the bearers of the token. Reading,
+//! cancelling or clearing another owner's listener needs the verb `admin` on its channel; without
+//! it, the listener seems not to exist. Without access rules, all of this is open.
 
 use std::sync::Arc;
 
@@ -26,25 +26,16 @@ pub(super) fn user_of(caller: &Caller) -> Option<u32> {
 
 /// The caller of a request, as its connection identifies it.
 pub fn caller_of(extensions: &http::Extensions) -> Caller {
-    // Every connection of the server has a caller; of any other nothing is known.
+    // Every connection of the server sets a caller; a request without one is from an unknown
+    // caller.
     extensions
         .get::<Caller>()
         .cloned()
         .unwrap_or_else(Caller::unknown)
 }
 
-/// Refuses a caller that could not send the daemon's process a SIGHUP, which asks for a reload as
-/// well: no access rule gives or takes that right.
-pub(super) fn check_reload(caller: &Caller) -> Result<(), Refusal> {
-    let own = rustix::process::geteuid().as_raw();
-    match user_of(caller) {
-        Some(user) if user == 0 || user == own => Ok(()),
-        _ => Err(Refusal::NoReload(caller.clone())),
-    }
-}
-
 impl ServiceContext {
-    /// Refuses a caller whom no rule allows anything on an instance, whether or not that exists.
+    /// Refuses a caller to whom no rule grants anything on an instance, whether or not it exists.
     pub(super) async fn allow_instance(
         &self,
         caller: &Caller,
@@ -57,13 +48,13 @@ impl ServiceContext {
         self.answer(caller, checked).await
     }
 
-    /// True for an instance on which the caller may do anything: of others it learns nothing.
+    /// True if the caller has some permission on an instance; it learns nothing about others.
     pub(super) fn knows(&self, caller: &Caller, instance: &str) -> bool {
         let policy = self.policy();
         policy.rights(caller).permits_anything_on(instance)
     }
 
-    /// Names of the instances on which a caller may do anything, for messages.
+    /// Names of the instances on which a caller has some permission, for messages.
     pub(super) fn instances_for(&self, caller: &Caller) -> String {
         let policy = self.policy();
         let rights = policy.rights(caller);
@@ -90,7 +81,8 @@ impl ServiceContext {
         self.answer(caller, checked).await
     }
 
-    /// Decides whether a caller may listen, and gives the names of the events that it may hear.
+    /// Decides whether a caller may listen, and returns the names of the events that it may
+    /// receive.
     pub(super) async fn allow_listening(
         &self,
         caller: &Caller,
@@ -110,7 +102,7 @@ impl ServiceContext {
         Ok(events)
     }
 
-    /// The same without a reason.
+    /// True if [`Self::allow`] would allow it; a refusal is not reported.
     pub(super) fn permits(&self, caller: &Caller, bridge: &Bridge, action: &Action<'_>) -> bool {
         self.policy().rights(caller).permits(&bridge.name, action)
     }
@@ -121,7 +113,7 @@ impl ServiceContext {
         self.answer(caller, checked).await
     }
 
-    /// Decides whether a caller may ask what others may do on an instance.
+    /// Decides whether a caller may ask about the permissions of others on an instance.
     pub(super) async fn allow_explaining(
         &self,
         caller: &Caller,
@@ -131,7 +123,8 @@ impl ServiceContext {
         self.answer(caller, checked).await
     }
 
-    /// Refuses a caller who may see the status of no instance; [`View`] then tells which it sees.
+    /// Refuses a caller that may not see the status of any instance; [`View`] selects the visible
+    /// ones.
     pub(super) async fn allow_status(&self, caller: &Caller) -> Result<(), Status> {
         let policy = self.policy();
         let bridges = self.bridges.for_user(user_of(caller));
@@ -148,23 +141,23 @@ impl ServiceContext {
         }
     }
 
-    /// Decides whether a caller may read or end a listener, and which events it may read from it.
-    /// One that does not exist is left to the lookup that follows.
+    /// Decides whether a caller may read or end a listener, and returns the events that it may
+    /// read. An unknown listener passes: the lookup that follows refuses it.
     ///
     /// # Errors
-    /// [`Untouchable::Unknown`] for another user's, of which a caller without `admin` learns
-    /// neither its existence nor its channel.
+    /// [`ListenerDenied::Unknown`] for another user's listener: a caller without `admin` learns
+    /// neither that it exists nor its channel.
     pub(super) async fn allow_listener(
         &self,
         caller: &Caller,
         id: &str,
-    ) -> Result<NameSet, Untouchable> {
+    ) -> Result<NameSet, ListenerDenied> {
         let policy = self.policy();
         if policy.is_open_to(caller) && self.bridges.transient_count() == 0 {
             return Ok(NameSet::All);
         }
         let info = self.router.listener_info(id.to_owned()).await;
-        let info = info.map_err(|error| Untouchable::Told(error.into()))?;
+        let info = info.map_err(|error| ListenerDenied::WithStatus(error.into()))?;
         let Some(info) = info else {
             return Ok(NameSet::All);
         };
@@ -176,11 +169,11 @@ impl ServiceContext {
             }
             Err(refusal) => {
                 let is_hidden = matches!(refusal, Refusal::HiddenListener);
-                let told = self.refused(caller, refusal).await;
+                let status = self.refused(caller, refusal).await;
                 Err(if is_hidden {
-                    Untouchable::Unknown
+                    ListenerDenied::Unknown
                 } else {
-                    Untouchable::Told(told)
+                    ListenerDenied::WithStatus(status)
                 })
             }
         }
@@ -200,7 +193,7 @@ impl ServiceContext {
         })
     }
 
-    /// Permission of a stream to go on, checked again whenever the access rules are reloaded.
+    /// Permission of an open stream, checked again whenever the access rules are reloaded.
     pub(super) fn stream_permission(
         &self,
         caller: &Caller,
@@ -219,7 +212,7 @@ impl ServiceContext {
         )
     }
 
-    /// A decision as a status, which names the caller.
+    /// Converts a decision to a status, which names the caller.
     async fn answer(&self, caller: &Caller, checked: Result<(), Refusal>) -> Result<(), Status> {
         match checked {
             Ok(()) => Ok(()),
@@ -227,7 +220,7 @@ impl ServiceContext {
         }
     }
 
-    /// A refusal as a status, which names the caller; operators hear of it.
+    /// Converts a refusal to a status, which names the caller, and reports it to operators.
     pub(super) async fn refused(&self, caller: &Caller, refusal: Refusal) -> Status {
         if let Some(named) = refusal.caller() {
             named.resolve_name().await;
@@ -241,7 +234,7 @@ impl ServiceContext {
     }
 }
 
-/// Decides whether a caller may read or end a listener, and gives the instance that it is on.
+/// Decides whether a caller may read or end a listener, and returns the listener's instance.
 fn check_listener(
     rights: &Rights<'_>,
     info: &ListenerInfo,
@@ -261,8 +254,8 @@ fn check_listener(
     };
     let mut all = bridges.iter();
     let found = all.find(|bridge| bridge.instance == info.instance);
-    // The user who runs an instance is the only one who listens on it, and nobody else learns of
-    // that, whatever the rules allow.
+    // Only the user who runs a transient instance can listen on it, and nobody else learns of its
+    // listeners, whatever the rules allow.
     let own = || {
         let user = user.filter(|_| rights.is_of(user))?;
         bridges.run_as(user, info.instance)
@@ -277,21 +270,21 @@ fn event_of(info: &ListenerInfo) -> Option<&str> {
     Some(&*info.name).filter(|name| !name.is_empty())
 }
 
-/// Reason for which a caller may not read or end a listener.
+/// Reason why a caller may not read or end a listener.
 #[derive(Debug)]
-pub(super) enum Untouchable {
-    /// It seems not to exist.
+pub(super) enum ListenerDenied {
+    /// Answered as if it did not exist.
     Unknown,
     /// A refusal with its reason.
-    Told(Status),
+    WithStatus(Status),
 }
 
-impl Untouchable {
-    /// The refusal as a status; `unknown` is that of a listener that does not exist.
+impl ListenerDenied {
+    /// Converts to a status; `unknown` makes that of a listener that does not exist.
     pub(super) fn or(self, unknown: impl FnOnce() -> Status) -> Status {
         match self {
             Self::Unknown => unknown(),
-            Self::Told(status) => status,
+            Self::WithStatus(status) => status,
         }
     }
 }
@@ -304,7 +297,7 @@ pub(super) struct View {
 }
 
 impl View {
-    /// The instances that the caller could see: the configured ones, then those of its user.
+    /// Candidates for the view: the configured instances, then those that the caller's user runs.
     pub(super) fn bridges(&self, bridges: &Bridges) -> Vec<Arc<Bridge>> {
         bridges.for_user(user_of(&self.caller))
     }

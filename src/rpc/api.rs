@@ -16,7 +16,6 @@ use expd_domain::ApiPath;
 use expd_proto as proto;
 use expd_proto::api_server::Api;
 
-/// The service.
 #[derive(Clone)]
 pub struct ApiService(pub ServiceContext);
 
@@ -32,7 +31,7 @@ impl Api for ApiService {
         let bridge = self.0.bridge(&caller, Verb::Request, &request.instance);
         let bridge = bridge.await?;
         let path = ApiPath::parse(&request.path).map_err(error::invalid)?;
-        call.note_place(&bridge.name, None);
+        call.note_target(&bridge.name, None);
         let action = Action::Request(&request.method, &path);
         self.0.allow(&caller, &bridge, &action).await?;
         let form = request.payload_form();
@@ -75,7 +74,7 @@ impl Api for ApiService {
         &self,
         _: Request<proto::FetchRequest>,
     ) -> Result<Response<Self::FetchStream>, Status> {
-        Err(Status::internal("Fetch is served by its own handler"))
+        Err(error::own_handler("Fetch"))
     }
 
     async fn get_content_url(
@@ -87,7 +86,7 @@ impl Api for ApiService {
         let bridge = self.0.bridge(&caller, Verb::Request, &request.instance);
         let bridge = bridge.await?;
         let path = ApiPath::of_content(&request.path).map_err(error::invalid)?;
-        // Whoever has the URL gets the content.
+        // Anyone who has the URL can read the content.
         let action = Action::Request("GET", &path);
         self.0.allow(&caller, &bridge, &action).await?;
         let url = bridge.content_url(&path, &request.variant).await?;

@@ -1,5 +1,5 @@
-//! Entry point of `crates/bench/benches/instructions` alone: the stream of `Listen` without
-//! instance, session and socket, which would add instructions of their own.
+//! Entry point for `crates/bench/benches/instructions` only: the stream of `Listen` without
+//! instance, session and socket, whose instructions would be counted as well.
 
 use std::convert::Infallible;
 use std::sync::Arc;

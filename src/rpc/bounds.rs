@@ -80,7 +80,7 @@ impl Bounded for proto::ClearContextRequest {
 }
 
 impl Bounded for proto::ApiRequest {
-    /// Path and method have rules of their own, which bound their lengths.
+    /// The parsers of path and method bound their lengths.
     fn check(&self) -> Result<(), Status> {
         field("instance", &self.instance, MAX_NAME)?;
         query(&self.query)

@@ -1,8 +1,8 @@
 //! `Api.Fetch`: content of any size, from the network's answer to HTTP/2 without a copy.
 //!
-//! HTTP/2 asks for bytes only when the client's window is open, and the network's answer is read
-//! only when all earlier bytes have been handed over: a client that stops reading holds up its own
-//! answer and nothing else, and is ended as any other call that nobody reads.
+//! HTTP/2 polls for bytes only while the client's window is open, and the network's answer is read
+//! only after all earlier bytes were handed over. A client that stops reading stalls only its own
+//! answer, and its call ends at the progress timeout like any other.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -20,7 +20,7 @@ use tonic::Status;
 use super::access::caller_of;
 use super::bounds::checked;
 use super::context::ServiceContext;
-use super::error::{clamped, invalid};
+use super::error::{self, clamped};
 use super::frame::frame;
 use super::message::read;
 use super::network::on_behalf;
@@ -35,7 +35,7 @@ use expd_proto as proto;
 /// Number of the field `data` of `FetchChunk`.
 const DATA_FIELD: u32 = 2;
 
-/// The longest beginning of a frame of data: gRPC's prefix, the field's key, its length.
+/// Maximum length of a data frame's header: gRPC's prefix, the field's key, its length.
 const MAX_PREFIX: usize = 5 + 1 + 10;
 
 /// Answers the call with a stream of content.
@@ -60,11 +60,11 @@ async fn open(
     let request = checked(request)?;
     let bridge = context.bridge(&caller, Verb::Request, &request.instance);
     let bridge = bridge.await?;
-    let path = ApiPath::parse(&request.path).map_err(invalid)?;
-    // Taken before the check, so that a reload between the two is noticed.
+    let path = ApiPath::parse(&request.path).map_err(error::invalid)?;
+    // Subscribed before the check, so that a reload between the two is noticed.
     let mut policies = context.access.clone();
     policies.mark_unchanged();
-    call.note_place(&bridge.name, None);
+    call.note_target(&bridge.name, None);
     let action = Action::Request("GET", &path);
     context.allow(&caller, &bridge, &action).await?;
     let query = request.query.into_iter().collect();
@@ -98,7 +98,7 @@ async fn open(
     })
 }
 
-/// Content on its way, and the right to it.
+/// Content being transferred, and the permission to read it.
 struct Fetching {
     context: ServiceContext,
     policies: watch::Receiver<Arc<AccessPolicy>>,
@@ -113,7 +113,7 @@ impl Fetching {
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, Status> {
         let next = tokio::select! {
             next = self.content.next(&*self.call) => next,
-            () = self.context.stop.cancelled() => return Err(Status::unavailable(
+            () = self.context.stop.cancelled() => return Err(error::stopping(
                 "the daemon is stopping; fetch the rest by its offset when it is back",
             )),
         };
@@ -132,16 +132,16 @@ impl Fetching {
 struct FetchBody {
     call: Arc<Call>,
     content: BoxStream<'static, Result<Bytes, Status>>,
-    /// The head's frame, or the beginning of the next frame of data.
+    /// The head's frame, or the header of the next data frame.
     prefix: Bytes,
     /// Bytes of the current frame that HTTP/2 has yet to take.
     rest: Bytes,
-    /// The end that has been reached.
+    /// Set once the content has ended.
     ending: Option<Ending>,
     is_over: bool,
 }
 
-/// The end of a stream.
+/// The final status of a stream.
 struct Ending {
     status: Status,
     /// Resolves when all bytes are written: the library cannot reset a call whose bytes it holds.
@@ -155,7 +155,7 @@ impl FetchBody {
     }
 
     fn end(&mut self, status: Status) {
-        // The network's answer is closed now, and not when the client has read what came of it.
+        // Closes the network's answer now instead of when the client has read the rest.
         self.content = Box::pin(stream::empty());
         let written = Box::pin(self.call.released());
         self.ending = Some(Ending { status, written });
@@ -193,7 +193,7 @@ impl Body for FetchBody {
             }
             match this.content.as_mut().poll_next(cx) {
                 Poll::Pending => {
-                    // The client waits for the network, which has bounds of its own.
+                    // The client waits for the network, whose own time limits apply.
                     this.call.stop_timer();
                     return Poll::Pending;
                 }
@@ -205,7 +205,7 @@ impl Body for FetchBody {
     }
 }
 
-/// The beginning of a frame with so many bytes of data.
+/// The header of a frame with `length` bytes of data.
 fn prefix(length: usize) -> Bytes {
     let length = length as u64;
     let message = 1 + encoded_len_varint(length) as u64 + length;

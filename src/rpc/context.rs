@@ -21,13 +21,13 @@ use crate::shares::LimitHits;
 pub struct ServiceContext {
     /// All identities.
     pub bridges: Bridges,
-    /// Runs those that programs bring along.
+    /// Runs the instances that programs bring along.
     pub runner: InstanceRunner,
     /// Channels and listeners of all identities.
     pub router: RouterHandle,
     /// Listeners in pull form.
     pub pulls: PullListeners,
-    /// Web pages at the door for pages.
+    /// The open web pages.
     pub pages: Pages,
     /// The daemon's settings, which a reload replaces.
     pub settings: watch::Receiver<Arc<DaemonSettings>>,

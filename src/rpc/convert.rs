@@ -7,12 +7,12 @@ use prost_types::value::Kind;
 use serde_json::Value;
 use tonic::Status;
 
+use super::error;
 use super::offload::off_thread;
 use super::structured;
 use crate::moment::WallClock;
 use crate::router::Gap;
 use crate::upstream::link::LinkStatus;
-use expd_domain::payload::PayloadError;
 use expd_domain::quoted::shortened;
 use expd_domain::{Channel, GapReason, KnownIdentity, LinkState, Payload, SubscriptionState};
 use expd_proto as proto;
@@ -29,8 +29,8 @@ const MAX_VALUE_DEPTH: usize = 30;
 /// Converts a request's channel.
 pub fn channel_in(channel: Option<proto::Channel>) -> Result<Channel, Status> {
     let channel = channel.ok_or_else(|| {
-        Status::invalid_argument(
-            "the request names no channel; set channel.name (and system or consumer where meant)",
+        error::invalid(
+            "the request names no channel; set channel.name (and system or consumer if needed)",
         )
     })?;
     Ok(Channel {
@@ -68,19 +68,15 @@ fn check_payload(form: proto::payload::Form, most: usize) -> Result<Payload, Sta
         proto::payload::Form::Value(value) => value_in(value)?.to_string(),
     };
     if text.len() > most {
-        return Err(Status::resource_exhausted(format!(
+        return Err(error::exhausted(format_args!(
             "the payload has {} bytes; at most {most} are allowed (daemon.limits.max_payload)",
             text.len()
         )));
     }
-    Payload::parse(text).map_err(|error| match error {
-        PayloadError::TooLarge(_) => Status::resource_exhausted(error.to_string()),
-        _ => Status::invalid_argument(error.to_string()),
-    })
+    Payload::parse(text).map_err(error::of_payload)
 }
 
-/// Converts payloads for an answer, into the form that the request asked for; large ones on a
-/// blocking thread.
+/// Converts payloads for an answer to the requested form; large ones on a blocking thread.
 pub async fn payloads_out(
     payloads: Vec<Payload>,
     form: proto::PayloadForm,
@@ -93,8 +89,8 @@ pub async fn payloads_out(
     .await
 }
 
-/// Converts checked JSON for an answer, to the letter, into the form that the request asked for; a
-/// large one on a blocking thread.
+/// Converts checked JSON for an answer, unchanged, to the requested form; a large one on a blocking
+/// thread.
 pub async fn json_out(text: String, form: proto::PayloadForm) -> Result<proto::Payload, Status> {
     let size = text.len();
     let json = proto::Payload {
@@ -106,7 +102,7 @@ pub async fn json_out(text: String, form: proto::PayloadForm) -> Result<proto::P
     }
 }
 
-/// Converts a payload for an answer, into the form that the request asked for.
+/// Converts a payload for an answer to the requested form.
 fn payload_out(payload: Payload, form: proto::PayloadForm) -> proto::Payload {
     let json = proto::Payload {
         form: Some(proto::payload::Form::Json(payload.into_text())),
@@ -117,7 +113,7 @@ fn payload_out(payload: Payload, form: proto::PayloadForm) -> proto::Payload {
     }
 }
 
-/// Converts a payload to its structured form. One that is too large or nested too deeply stays
+/// Converts a payload to its structured form. One that is too large or too deeply nested stays
 /// text.
 pub fn payload_as_value(payload: proto::Payload) -> proto::Payload {
     let value = match &payload.form {
@@ -170,7 +166,7 @@ fn number_in(number: f64) -> Result<Value, Status> {
     serde_json::Number::from_f64(number)
         .map(Value::Number)
         .ok_or_else(|| {
-            Status::invalid_argument(format!(
+            error::invalid(format_args!(
                 "the payload holds the number {number}, which JSON cannot express; send null or a text instead"
             ))
         })
@@ -201,7 +197,7 @@ fn value_out(value: Value, levels: usize, values: &mut usize) -> Option<prost_ty
     Some(prost_types::Value { kind: Some(kind) })
 }
 
-/// The nearest double; the largest one for numbers beyond the range of doubles.
+/// The nearest double; numbers beyond the range of doubles are clamped to it.
 fn number_out(number: &serde_json::Number) -> f64 {
     number
         .as_f64()
@@ -219,11 +215,7 @@ pub fn duration_in(
         return Ok(None);
     };
     let shown = format!("{}s and {}ns", duration.seconds, duration.nanos);
-    let refused = |why: &str| {
-        Err(Status::invalid_argument(format!(
-            "{field} is {shown}: {why}"
-        )))
-    };
+    let refused = |why: &str| Err(error::invalid(format_args!("{field} is {shown}: {why}")));
     match Duration::try_from(duration) {
         Err(_) => refused("it must not be negative"),
         Ok(duration) if duration > MAX_DURATION => refused("at most 1 hour is allowed"),

@@ -9,11 +9,11 @@ use crate::config::{ApiHost, Credentials, InstanceSettings};
 use expd_domain::{Quoted, Secret};
 use expd_proto as proto;
 
-/// The settings of the requested instance. Where a configured instance has the same host, it is
-/// reached in the same way.
+/// Reads the settings of the requested instance. If a configured instance has the same host, its
+/// connection settings are used.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT`, without a word of any secret.
+/// `INVALID_ARGUMENT`; the message contains no secret.
 pub(super) fn settings_in(
     request: proto::RunInstanceRequest,
     bridges: &Bridges,
@@ -71,7 +71,7 @@ fn host_in(name: &str, host: &str, bridges: &Bridges) -> Result<String, Status> 
     let host = ApiHost::parse(host);
     let host = host.map_err(|fault| error::invalid(format_args!("host {fault}")))?;
     if host.is_exposed {
-        log::warn!(instance = name; "an instance that a program runs has an http:// host: its token travels in the clear, readable and usable by all on the way; use https://");
+        log::warn!(instance = name; "an instance that a program runs has an http:// host: its token is sent unencrypted; use https://");
     }
     Ok(host.url)
 }

@@ -4,16 +4,17 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
-use super::access::{caller_of, check_reload};
+use super::access::caller_of;
 use super::bounds::checked;
 use super::context::ServiceContext;
+use super::error;
 use super::explain::explain;
 use super::page::page;
 use super::watching::StatusWatch;
+use crate::access::check_reload;
 use expd_proto as proto;
 use expd_proto::daemon_server::Daemon;
 
-/// The service.
 #[derive(Clone)]
 pub struct DaemonService(pub ServiceContext);
 
@@ -57,7 +58,7 @@ impl Daemon for DaemonService {
         &self,
         _: Request<proto::RunInstanceRequest>,
     ) -> Result<Response<Self::RunInstanceStream>, Status> {
-        Err(Status::internal("RunInstance is served by its own handler"))
+        Err(error::own_handler("RunInstance"))
     }
 
     type WatchStatusStream = BoxStream<'static, Result<proto::LinkEvent, Status>>;

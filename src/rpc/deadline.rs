@@ -7,8 +7,8 @@ use axum::body::Body;
 use axum::middleware::Next;
 use http::{HeaderMap, Request, Response};
 use tokio::time::timeout;
-use tonic::Status;
 
+use super::error;
 use expd_domain::ROUND_TRIP_ALLOWANCE;
 
 /// A call is ended this long before its deadline, ahead of the server library's own timer, which
@@ -21,19 +21,14 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 /// Limit of a broadcast's wait, whatever the deadline.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
-/// Middleware that ends a call at its deadline with `DEADLINE_EXCEEDED`. A stream has begun by
-/// then; its client ends it.
+/// Middleware that ends a call at its deadline with `DEADLINE_EXCEEDED`. It does not end streams
+/// that have begun; their clients do.
 pub async fn enforce(request: Request<Body>, next: Next) -> Response<Body> {
     let Some(deadline) = from_headers(request.headers()) else {
         return next.run(request).await;
     };
     let in_time = timeout(deadline.saturating_sub(MARGIN), next.run(request)).await;
-    in_time.unwrap_or_else(|_| {
-        Status::deadline_exceeded(format!(
-            "the call's deadline of {deadline:?} has passed; what it asked for may have been done"
-        ))
-        .into_http()
-    })
+    in_time.unwrap_or_else(|_| error::deadline_passed(deadline).into_http())
 }
 
 /// Parses the time limit of a call; none where its client set none.
@@ -56,9 +51,9 @@ pub fn from_headers(headers: &HeaderMap) -> Option<Duration> {
     })
 }
 
-/// Latest time to send a broadcast, from the start of its call, for its answer to arrive before the
-/// deadline. A caller whose broadcast is not sent by then learns that nothing was sent, which
-/// `DEADLINE_EXCEEDED` would not say.
+/// Latest time to send a broadcast, measured from the start of its call, for its answer to arrive
+/// before the deadline. If a broadcast is not sent by then, its caller is told that nothing was
+/// sent, which `DEADLINE_EXCEEDED` would not say.
 pub fn send_by(deadline: Option<Duration>, timeout: Duration, wait: bool) -> Option<Duration> {
     let latest = deadline.map(|deadline| {
         let rest = deadline.saturating_sub(timeout);

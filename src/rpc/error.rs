@@ -1,9 +1,11 @@
-//! Conversion of every error of the lower rooms to a gRPC status. The messages are bounded here: a
-//! status travels in header fields, and texts of apps and servers may have any length.
+//! Every gRPC status of the services: conversions of the lower rooms' errors, and the refusals of
+//! the services themselves. The messages are bounded here: a status travels in header fields, and
+//! texts of apps and servers may have any length.
 
 use std::fmt::Display;
 use std::time::Duration;
 
+use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -12,6 +14,7 @@ use crate::access::Refusal;
 use crate::bridge::{BridgeError, RunnerError};
 use crate::router::{Ended, RouterError};
 use crate::upstream::transport::CallError;
+use expd_domain::payload::PayloadError;
 use expd_domain::quoted::{bounded, shortened};
 use expd_domain::{ChannelRule, Fate};
 
@@ -25,14 +28,125 @@ const MAX_MESSAGE: usize = 1024;
 const MAX_CODE: usize = 64;
 const MAX_NETWORK_MESSAGE: usize = 512;
 
+/// Reason of a status that the daemon's stop causes.
+const STOPPING: &str = "STOPPING";
+
 /// A status with a message of at most [`MAX_MESSAGE`] bytes.
-pub fn new(code: Code, message: impl Display) -> Status {
+fn new(code: Code, message: impl Display) -> Status {
     Status::new(code, bounded(message, MAX_MESSAGE))
 }
 
-/// `INVALID_ARGUMENT`.
 pub fn invalid(why: impl Display) -> Status {
     new(Code::InvalidArgument, why)
+}
+
+pub fn exhausted(why: impl Display) -> Status {
+    new(Code::ResourceExhausted, why)
+}
+
+pub fn not_found(why: impl Display) -> Status {
+    new(Code::NotFound, why)
+}
+
+pub fn denied(why: impl Display) -> Status {
+    new(Code::PermissionDenied, why)
+}
+
+pub fn already_exists(why: impl Display) -> Status {
+    new(Code::AlreadyExists, why)
+}
+
+pub fn failed_precondition(why: impl Display) -> Status {
+    new(Code::FailedPrecondition, why)
+}
+
+pub fn unavailable(why: impl Display) -> Status {
+    new(Code::Unavailable, why)
+}
+
+pub fn internal(why: impl Display) -> Status {
+    new(Code::Internal, why)
+}
+
+/// The answer of a generated method whose route leads to a handler of its own.
+pub fn own_handler(method: &str) -> Status {
+    internal(format_args!("{method} is served by its own handler"))
+}
+
+/// The end of a call at the deadline that its client set.
+pub fn deadline_passed(deadline: Duration) -> Status {
+    let why = format_args!(
+        "the call's deadline of {deadline:?} has passed; what it asked for may have been done"
+    );
+    new(Code::DeadlineExceeded, why)
+}
+
+/// The refusal of a request whose message did not arrive within the limit.
+pub fn late_message(limit: Duration) -> Status {
+    let seconds = limit.as_secs();
+    let why = format_args!(
+        "the request's message did not arrive within {seconds} s, and nothing was done"
+    );
+    new(Code::DeadlineExceeded, why)
+}
+
+/// The refusal of a request whose body ended with an error. Not `CANCELLED`, which tonic's codec
+/// takes for the end of the body.
+pub fn broke_off(error: impl Display) -> Status {
+    let why = format_args!("the request broke off, and nothing was done: {error}");
+    new(Code::Aborted, why)
+}
+
+/// The refusal of a request whose message cannot be decoded.
+pub fn malformed(error: impl Display) -> Status {
+    invalid(format_args!(
+        "malformed request: it is not this method's message ({error})"
+    ))
+}
+
+/// The refusal of a payload.
+pub fn of_payload(error: PayloadError) -> Status {
+    match error {
+        PayloadError::TooLarge(_) => exhausted(error),
+        PayloadError::NotJson(_) | PayloadError::TooDeep(_) | PayloadError::LoneSurrogate(_) => {
+            invalid(error)
+        }
+    }
+}
+
+/// The refusal of a request with more than one message.
+pub fn several_messages() -> Status {
+    let why = "the request holds more than one message; send one";
+    new(Code::Unimplemented, why)
+}
+
+/// The refusal of a compressed request, as tonic makes it. It names the accepted encoding.
+pub fn compressed() -> Status {
+    let why = "the request is compressed, which is not supported; send it plain";
+    let mut status = new(Code::Unimplemented, why);
+    let accepted = MetadataValue::from_static("identity");
+    status
+        .metadata_mut()
+        .insert("grpc-accept-encoding", accepted);
+    status
+}
+
+/// The refusal of a call that arrives while the daemon stops.
+pub fn refused_at_stop() -> Status {
+    with_reason(
+        Code::Unavailable,
+        "the daemon is stopping, and nothing was done; try again when it is back",
+        (STOPPING, Fate::Refused),
+        None,
+    )
+}
+
+/// The end of a call or stream because the daemon stops. It promises nothing about what was done,
+/// and advises no pause, so that clients reconnect at their own pace.
+pub fn stopping(message: impl Display) -> Status {
+    let mut details = ErrorDetails::new();
+    details.set_error_info(STOPPING, DOMAIN, []);
+    Status::with_error_details(Code::Unavailable, bounded(message, MAX_MESSAGE), details)
 }
 
 /// Bounds the message of a status that another library may have made.
@@ -80,7 +194,7 @@ impl From<BridgeError> for Status {
             ),
             BridgeError::RightTaken => new(Code::PermissionDenied, error),
             BridgeError::Stopping => {
-                with_reason(Code::Unavailable, &error, ("STOPPING", Fate::Refused), None)
+                with_reason(Code::Unavailable, &error, (STOPPING, Fate::Refused), None)
             }
             BridgeError::InstanceEnded | BridgeError::InstanceRemoved => with_reason(
                 Code::NotFound,
@@ -100,7 +214,7 @@ impl From<RunnerError> for Status {
             RunnerError::NameTaken { .. } => Code::AlreadyExists,
             RunnerError::TooMany { .. } | RunnerError::NoMemory { .. } => Code::ResourceExhausted,
             RunnerError::Assembly(_) => Code::FailedPrecondition,
-            RunnerError::Stopping => Code::Unavailable,
+            RunnerError::Stopping => return stopping(error),
         };
         new(code, error)
     }
@@ -128,7 +242,7 @@ impl From<RouterError> for Status {
             | RouterError::TooMuchMemory { .. } => Code::ResourceExhausted,
             RouterError::ResumeAhead { .. } => Code::InvalidArgument,
             RouterError::UnknownListener(_) | RouterError::InstanceEnded => Code::NotFound,
-            RouterError::Stopping => Code::Unavailable,
+            RouterError::Stopping => return stopping(error),
         };
         new(code, error)
     }
@@ -140,7 +254,8 @@ impl From<Ended> for Status {
             Ended::Cancelled => Code::Cancelled,
             Ended::Overflow => Code::ResourceExhausted,
             Ended::Instance | Ended::Removed => Code::NotFound,
-            Ended::Stopping | Ended::Replaced => Code::Unavailable,
+            Ended::Stopping => return stopping(why),
+            Ended::Replaced => Code::Unavailable,
         };
         new(code, why)
     }
@@ -155,16 +270,6 @@ impl From<PullError> for Status {
         };
         new(code, error)
     }
-}
-
-/// The refusal of a call that arrives while the daemon stops.
-pub fn stopping() -> Status {
-    with_reason(
-        Code::Unavailable,
-        "the daemon is stopping, and nothing was done; try again when it is back",
-        ("STOPPING", Fate::Refused),
-        None,
-    )
 }
 
 impl From<CallError> for Status {
@@ -218,7 +323,7 @@ fn code_of(status: u16) -> Code {
         403 => Code::PermissionDenied,
         404 => Code::NotFound,
         409 => Code::AlreadyExists,
-        // The resource is gone, as for a response that comes too late.
+        // The resource is gone, for example the broadcast that a late response answers.
         410 | 412 => Code::FailedPrecondition,
         413 | 429 => Code::ResourceExhausted,
         500.. => Code::Unavailable,
@@ -245,7 +350,7 @@ fn with_details(
     retry: Option<Duration>,
 ) -> Status {
     let retry = match code {
-        // A retry that is due now has not finished yet.
+        // A wait of zero means that a retry is in progress.
         Code::Unavailable => {
             let ahead = retry.filter(|wait| !wait.is_zero());
             Some(ahead.unwrap_or(Duration::from_secs(1)))
@@ -282,5 +387,27 @@ mod tests {
             assert!(status.details().len() <= 2 * MAX_MESSAGE);
         }
         assert_eq!(clamped(invalid("short")).message(), "short");
+    }
+
+    #[test]
+    fn whatever_the_daemons_stop_refuses_or_ends_carries_the_reason() {
+        for status in [
+            refused_at_stop(),
+            Status::from(BridgeError::Stopping),
+            Status::from(RunnerError::Stopping),
+            Status::from(RouterError::Stopping),
+            Status::from(Ended::Stopping),
+        ] {
+            assert_eq!(status.code(), Code::Unavailable);
+            assert!(status.message().starts_with("the daemon is stopping"));
+            let details = status.get_error_details();
+            let reason = details.error_info().map(|info| info.reason.as_str());
+            assert_eq!(reason, Some(STOPPING));
+        }
+        let ended = Status::from(Ended::Stopping).get_error_details();
+        assert!(
+            ended.retry_info().is_none(),
+            "a stream resumes at its client's pace"
+        );
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use tokio::task::spawn_blocking;
-use tonic::{Code, Status};
+use tonic::Status;
 
 use super::access::user_of;
 use super::context::ServiceContext;
@@ -28,7 +28,7 @@ struct Question {
     method: String,
 }
 
-/// Explains the decision on a caller, to one who may know it.
+/// Explains the decision on a caller to an asker who may know it.
 pub(super) async fn explain(
     context: &ServiceContext,
     asker: &Caller,
@@ -54,8 +54,8 @@ pub(super) async fn explain(
     })
 }
 
-/// The caller in question. Others than the asker's own are for administrators: units and groups
-/// of another user's programs, and the rules on them, are not everybody's to know.
+/// The caller in question. Explaining other users' programs needs `admin`: their units and groups,
+/// and the rules on them, are not public.
 async fn subject(
     context: &ServiceContext,
     asker: &Caller,
@@ -75,8 +75,8 @@ async fn subject(
             }
             let bearer = context.access.borrow().bearer(name);
             return bearer.ok_or_else(|| {
-                let why = format_args!("there is no token {} in the settings", Quoted(name));
-                error::new(Code::NotFound, why)
+                let name = Quoted(name);
+                error::not_found(format_args!("there is no token {name} in the settings"))
             });
         }
         Some(Asked::App(app)) => {
@@ -86,7 +86,7 @@ async fn subject(
                 origin: "any origin".into(),
             }));
         }
-        // Before the lookup, whose result tells whether there is such a user.
+        // Checked before the lookup, whose result reveals whether the user exists.
         Some(Asked::Uid(uid)) => {
             let uid = *uid;
             if own != Some(uid) {
@@ -104,26 +104,19 @@ async fn subject(
             found
         }
     };
-    found.map_err(|reason| {
-        let (code, what) = match meant {
-            Some(Asked::Pid(pid)) if is_absent(&reason) => {
-                (Code::NotFound, format!("there is no process {pid}"))
-            }
-            Some(Asked::Pid(pid)) => (
-                Code::Internal,
-                format!("the process {pid} cannot be looked at: {reason}"),
-            ),
-            _ => (
-                Code::Internal,
-                format!("the user's account cannot be looked up: {reason}"),
-            ),
-        };
-        error::new(code, what)
+    found.map_err(|reason| match meant {
+        Some(Asked::Pid(pid)) if is_absent(&reason) => {
+            error::not_found(format_args!("there is no process {pid}"))
+        }
+        Some(Asked::Pid(pid)) => {
+            error::internal(format_args!("cannot inspect process {pid}: {reason}"))
+        }
+        _ => error::internal(format_args!("cannot look up the user's account: {reason}")),
     })
 }
 
 fn is_absent(error: &io::Error) -> bool {
-    // The second for one that ends meanwhile.
+    // ESRCH: the process ended during the lookup.
     error.kind() == io::ErrorKind::NotFound
         || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
 }
@@ -145,11 +138,13 @@ impl Question {
         let verb = Verb::from_name(&request.verb).ok_or_else(|| {
             let verbs = Verb::NAMES.join(", ");
             let verb = Quoted(&request.verb);
-            error::invalid(format_args!("{verb} is no permission; use one of {verbs}"))
+            error::invalid(format_args!(
+                "{verb} is not a permission; use one of {verbs}"
+            ))
         })?;
         let lacks = |field: &str| {
             let verb = verb.name();
-            error::invalid(format_args!("{verb} is about a {field}: name one"))
+            error::invalid(format_args!("{verb} needs {field}; set it"))
         };
         let channel = request.channel;
         match verb {
@@ -188,16 +183,18 @@ impl Question {
             (Verb::Status, Some(channel), _) => Action::ReadChannelStatus(channel),
             (Verb::Status, None, _) => Action::ReadStatus,
             (Verb::Admin, channel, _) => Action::Administer(channel),
-            (Verb::Listen | Verb::Broadcast | Verb::Request, ..) => {
-                return Err(Status::internal("a question lacks what it is about"));
+            // `Self::new` refuses these.
+            (Verb::Listen | Verb::Broadcast, None, _) => {
+                return Err(error::internal("the question has no channel"));
             }
+            (Verb::Request, _, None) => return Err(error::internal("the question has no path")),
         })
     }
 }
 
 fn allowed(grants: &[Grant]) -> String {
     match grants {
-        [] => "allowed: there are no access rules, and without any everybody may".to_owned(),
+        [] => "allowed: there are no access rules, so everybody may".to_owned(),
         [grant] => format!("allowed by {} ({})", grant.rule, grant.text),
         grants => {
             let rules = grants.iter().map(|grant| {
@@ -209,7 +206,7 @@ fn allowed(grants: &[Grant]) -> String {
     }
 }
 
-/// The refusal, with the rules that are for this caller and do not reach.
+/// The refusal, with the rules that apply to this caller but do not grant the permission.
 fn refused(refusal: &Refusal, missed: &[Miss]) -> String {
     let own: Vec<&Miss> = missed.iter().filter(|miss| miss.is_for_caller).collect();
     let named: Vec<String> = own
@@ -220,10 +217,10 @@ fn refused(refusal: &Refusal, missed: &[Miss]) -> String {
     let named = named.join("; ");
     let rules = match own.len() {
         _ if !matches!(refusal, Refusal::Denied { .. }) => String::new(),
-        0 => "; no rule is for this caller".to_owned(),
-        1..=MOST_RULES => format!("; for this caller there is {named}"),
+        0 => "; no rule applies to this caller".to_owned(),
+        1..=MOST_RULES => format!("; rules for this caller: {named}"),
         all => format!(
-            "; for this caller there is {named}, and {} more",
+            "; rules for this caller: {named}, and {} more",
             all - MOST_RULES
         ),
     };

@@ -14,16 +14,16 @@ use expd_proto as proto;
 /// Length of a gRPC frame's prefix: the compressed flag and the message's length in four bytes.
 pub(super) const PREFIX: usize = 5;
 
-/// The most bytes that a broadcast's frame has besides its texts: the prefix, keys, lengths, the
-/// sequence, the channel's flags and the time.
+/// Maximum size of a broadcast's frame besides its texts: the prefix, keys, lengths, the sequence,
+/// the channel's flags and the time.
 const MAX_FIELDS: usize = 80;
 
-/// Events held for one listener are accounted to its user from this many bytes on; the memory
-/// accounted for the call covers fewer.
+/// Events held for one listener are accounted to its user from this many bytes on; smaller amounts
+/// are covered by the memory accounted for the call.
 pub(super) const MIN_ACCOUNTED: usize = 4 * 1024;
 
-/// Encodes broadcasts of one channel for the log, in the lossless JSON form. Moves their payloads
-/// out, which spares a copy.
+/// Encodes broadcasts of one channel for the log, in the lossless JSON form. Takes their payloads,
+/// which saves a copy.
 #[must_use]
 pub fn encode(first: u64, batch: &mut [Incoming]) -> EncodedBatch {
     let Some(channel) = batch.first().map(|incoming| incoming.channel.clone()) else {
@@ -32,7 +32,7 @@ pub fn encode(first: u64, batch: &mut [Incoming]) -> EncodedBatch {
     let most = batch.iter().map(|it| MAX_FIELDS + text_bytes(it)).sum();
     let mut bytes = BytesMut::with_capacity(most);
     let mut ends = Vec::with_capacity(batch.len());
-    // One message for all, whose texts keep their memory from one broadcast to the next.
+    // One message for all broadcasts, so that the buffers of its texts are reused.
     let mut event = proto::ListenEvent {
         sequence: first,
         event: Some(proto::listen_event::Event::Broadcast(proto::Broadcast {
@@ -69,7 +69,7 @@ fn text_bytes(incoming: &Incoming) -> usize {
     .sum()
 }
 
-/// Everything of a broadcast but its channel.
+/// Fills in everything but the channel.
 fn fill(broadcast: &mut proto::Broadcast, incoming: &mut Incoming) {
     let received = &mut incoming.broadcast;
     received.id.as_str().clone_into(&mut broadcast.id);
@@ -232,7 +232,7 @@ fn put_frame(bytes: &mut BytesMut, message: &impl Message) {
     message.encode_raw(bytes);
 }
 
-/// Decodes a broadcast for a door of another form.
+/// Decodes a broadcast for a server that sends another form.
 #[must_use]
 pub fn decode_broadcast(record: &Record) -> Option<PlainBroadcast> {
     use proto::listen_event::Event as In;
@@ -267,7 +267,7 @@ mod tests {
     fn a_batch_is_encoded_as_its_broadcasts_are_one_by_one_in_the_room_reserved_for_it() {
         let channel = Arc::new(Channel::new("menü"));
         let received_at = SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::MAX / 2);
-        // Nothing of a longer one is left in the next.
+        // The buffers are reused: nothing of a longer text may remain in the next one.
         let texts = [("id", "tick"), ("", "a longer name"), ("5f0c2f9e6f", "n")];
         let mut batch: Vec<Incoming> = texts
             .into_iter()

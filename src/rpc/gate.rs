@@ -1,8 +1,8 @@
 //! Access check on a call's headers, before any of its message is read.
 //!
-//! A caller whom no rule allows what the method needs, on any channel or instance, is refused here.
-//! Otherwise the handler decides: only the message names the instance and channel. Over TCP the
-//! token of the headers says who calls.
+//! A caller to whom no rule grants any permission that the method needs, on any channel or
+//! instance, is refused here. Otherwise the handler decides, because only the message names the
+//! instance and channel. Over TCP, the token in the headers identifies the caller.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -17,7 +17,7 @@ use super::unary::call_of;
 use crate::access::{CallerKind, Verb, report_limit};
 use expd_server::token::bearer;
 
-/// The permissions of a method: one of them is needed somewhere.
+/// Permissions for a method: the caller needs one of them on some channel or instance.
 fn needs(path: &str) -> &'static [Verb] {
     match path {
         "/expd.v1.Network/Broadcast" => &[Verb::Broadcast],
@@ -37,14 +37,13 @@ fn needs(path: &str) -> &'static [Verb] {
     }
 }
 
-/// True for a method that everyone may call: monitors ask for the health, and learn nothing else;
-/// whoever is refused may ask why; and the right to reload is none of the rules' affair.
+/// Health, Explain and Reload are open: health reveals nothing, refused callers may ask why, and
+/// Reload has its own check.
 fn is_open(path: &str) -> bool {
     is_health(path) || matches!(path, "/expd.v1.Daemon/Explain" | "/expd.v1.Daemon/Reload")
 }
 
-/// True for a method that needs no token over TCP either: probes of orchestrators send none, and a
-/// daemon that serves says so to whoever connects anyway.
+/// True for methods without a token over TCP: orchestrators' probes send none.
 fn is_health(path: &str) -> bool {
     matches!(
         path,
@@ -52,7 +51,7 @@ fn is_health(path: &str) -> bool {
     )
 }
 
-/// Refuses a call that its caller may make nowhere, or over TCP without a token.
+/// Refuses a call that its caller may not make anywhere, or that lacks a token over TCP.
 pub(super) async fn check(
     State(context): State<ServiceContext>,
     mut request: Request<Body>,
@@ -81,16 +80,15 @@ pub(super) async fn check(
     let call = call_of(request.extensions());
     let answer = next.run(request).await;
     if let Some(reason) = limit(answer.headers()) {
-        let place = call.as_ref().map(|call| call.place());
-        let (instance, channel) = place.unwrap_or_default();
+        let target = call.as_ref().map(|call| call.target());
+        let (instance, channel) = target.unwrap_or_default();
         let message = format!("refused a call of {caller}: {reason}");
         report_limit(&message, &caller, instance, channel);
     }
     answer
 }
 
-/// The reason of a refusal for a limit of the daemon. What EXP refuses for one of its own is not
-/// meant.
+/// The reason, if a limit of the daemon caused the refusal. EXP's own limits are excluded.
 fn limit(headers: &HeaderMap) -> Option<String> {
     let exhausted = [Code::ResourceExhausted as u8 + b'0'];
     let code = headers.get(Status::GRPC_STATUS)?;

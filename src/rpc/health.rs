@@ -1,12 +1,12 @@
-//! `grpc.health.v1`: the daemon serves until it stops; the network, while it is reached.
+//! `grpc.health.v1`: the daemon is SERVING until it stops; the network, while it is reachable.
 //!
 //! `expd.v1.Network` is SERVING while the link of the default instance is online (of every
 //! configured instance, where none is named `default`), `expd.v1.Network/NAME` while that of the
 //! instance NAME is. The empty name, `expd.v1.Api` and `expd.v1.Daemon` are SERVING until the
 //! daemon stops: calls are answered without a network as well.
 //!
-//! An instance on which the caller may do nothing is unknown to it. A watch of an unknown service
-//! stays open, as the protocol requires, and tells when the service comes about.
+//! An instance on which the caller has no permission is unknown to it. A watch of an unknown
+//! service stays open, as the protocol requires, and reports the service once it exists.
 
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use tonic::{Request, Response, Status};
 
 use super::access::{caller_of, user_of};
 use super::context::ServiceContext;
+use super::error;
 use crate::access::Caller;
 use crate::bridge::{Bridge, Bridges};
 use expd_domain::{LinkState, Quoted};
@@ -27,18 +28,17 @@ use expd_proto::health::{
 };
 use expd_proto::{api_server, daemon_server, network_server};
 
-/// The services that are there with the daemon; the empty name stands for all of them.
+/// Services that need only the daemon; the empty name stands for all of them.
 const DAEMON: [&str; 3] = ["", api_server::SERVICE_NAME, daemon_server::SERVICE_NAME];
 
 /// The service that needs the network.
 const NETWORK: &str = network_server::SERVICE_NAME;
 
-/// The service that reports the health.
 #[derive(Clone)]
 pub(super) struct HealthService(pub ServiceContext);
 
 impl HealthService {
-    /// The instances that a service stands for; none where the caller knows no such service.
+    /// The instances behind a service; none if the service is unknown to the caller.
     fn instances(&self, service: &str, caller: &Caller) -> Option<Vec<Arc<Bridge>>> {
         if DAEMON.contains(&service) {
             return Some(Vec::new());
@@ -64,7 +64,7 @@ impl HealthService {
         }
     }
 
-    /// The services that a caller knows.
+    /// The services that are known to a caller.
     fn names(&self, caller: &Caller) -> Vec<String> {
         let bridges = self.0.bridges.for_user(user_of(caller));
         let known = bridges.iter().map(|bridge| bridge.name.as_str());
@@ -94,8 +94,8 @@ impl health_server::Health for HealthService {
         let caller = caller_of(request.extensions());
         let HealthCheckRequest { service } = request.into_inner();
         match self.status(&service, &caller) {
-            ServingStatus::ServiceUnknown => Err(Status::not_found(format!(
-                "no service is named {}; there are: {}",
+            ServingStatus::ServiceUnknown => Err(error::not_found(format_args!(
+                "no service is named {}; known services: {}",
                 Quoted(&service),
                 self.names(&caller)
                     .iter()
@@ -133,7 +133,7 @@ impl health_server::Health for HealthService {
             instances: self.0.bridges.changes(),
             access: self.0.access.clone(),
             health: self.clone(),
-            told: None,
+            last_reported: None,
         };
         let changes = stream::unfold(watch, |mut watch| async move {
             let status = watch.next().await?;
@@ -148,27 +148,27 @@ struct Watch {
     health: HealthService,
     caller: Caller,
     service: String,
-    /// Changes of the instances that there are.
+    /// Changes of the set of instances.
     instances: watch::Receiver<()>,
     /// Changes of the access rules.
     access: watch::Receiver<Arc<crate::access::AccessPolicy>>,
-    /// The status that was told last.
-    told: Option<ServingStatus>,
+    /// The status that was reported last.
+    last_reported: Option<ServingStatus>,
 }
 
 impl Watch {
-    /// The next status; none once the daemon stops and that was told.
+    /// The next status; none once the daemon's stop was reported.
     async fn next(&mut self) -> Option<ServingStatus> {
         loop {
-            // Marked as seen before the status is looked at, so that no change is missed.
+            // Marked as seen before the status is read, so that no change is missed.
             self.instances.borrow_and_update();
             self.access.borrow_and_update();
             let instances = self.health.instances(&self.service, &self.caller);
             let instances = instances.into_iter().flatten();
             let mut links: Vec<_> = instances.map(|it| link(&it)).collect();
             let status = self.health.status(&self.service, &self.caller);
-            if self.told != Some(status) {
-                self.told = Some(status);
+            if self.last_reported != Some(status) {
+                self.last_reported = Some(status);
                 return Some(status);
             }
             if self.health.0.stop.is_cancelled() {
@@ -195,7 +195,7 @@ impl Watch {
     }
 }
 
-/// The link of an instance, whose present state counts as seen.
+/// The link of an instance, with its current state marked as seen.
 fn link(bridge: &Bridge) -> watch::Receiver<crate::upstream::link::LinkStatus> {
     let mut link = bridge.link.clone();
     link.borrow_and_update();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tonic::{Code, Status};
+use tonic::Status;
 
 use super::access::user_of;
 use super::context::ServiceContext;
@@ -14,8 +14,8 @@ use expd_domain::Quoted;
 
 impl ServiceContext {
     /// Finds the instance that a request names: a configured one, or one that the caller's user
-    /// runs. A caller without any right on it gets the same
-    /// refusal for an existing and an unknown instance, and never learns the name of another.
+    /// runs. A caller without any permission on it gets the same refusal whether or not it exists,
+    /// and never learns the name of another.
     pub(super) async fn bridge(
         &self,
         caller: &Caller,
@@ -23,18 +23,17 @@ impl ServiceContext {
         instance: &str,
     ) -> Result<Arc<Bridge>, Status> {
         if self.stop.is_cancelled() {
-            // A connection that was open before the stop may still bring a call.
-            return Err(error::stopping());
+            // A connection from before the stop may still send calls.
+            return Err(error::refused_at_stop());
         }
         self.allow_instance(caller, verb, instance).await?;
         let found = self.bridges.get_for(user_of(caller), instance);
         found.ok_or_else(|| {
             let names = self.instances_for(caller);
-            let why = format_args!(
-                "no instance is named {}; there are for this caller: {names}",
+            error::not_found(format_args!(
+                "no instance is named {}; instances for this caller: {names}",
                 Quoted(instance)
-            );
-            error::new(Code::NotFound, why)
+            ))
         })
     }
 }

@@ -20,7 +20,7 @@ use crate::metrics::{Calls, DaemonCounters, Labelled, OpenCall};
 /// Header or trailer with the status of a call.
 const STATUS: &str = "grpc-status";
 
-/// Counters for the methods of this daemon, and for what its access rules refuse.
+/// Counters of calls by method, and of refusals by the access rules.
 pub fn daemon_counters() -> DaemonCounters {
     DaemonCounters::new(Calls::new(methods()), Labelled::new(refusal_labels()))
 }
@@ -34,7 +34,7 @@ fn methods() -> impl Iterator<Item = (&'static str, bool)> {
 }
 
 fn read_methods() -> Vec<(String, bool)> {
-    // The descriptors are this program's own; without them every call would count as `other`.
+    // The descriptors are built in; without them, every call would count as `other`.
     let set = FileDescriptorSet::decode(expd_proto::DESCRIPTORS).unwrap_or_default();
     let mut methods = Vec::new();
     for file in set.file {
@@ -76,7 +76,7 @@ fn status(headers: &HeaderMap) -> Option<usize> {
     headers.get(STATUS)?.to_str().ok()?.parse().ok()
 }
 
-/// The body of an answer. Dropped before its trailers, the call was cancelled.
+/// The body of an answer. If it is dropped before its trailers, the call was cancelled.
 struct MeasuredBody {
     body: Body,
     call: Option<OpenCall>,
@@ -123,7 +123,7 @@ mod tests {
         assert!(methods.contains(&("/expd.v1.Network/Broadcast", false)));
         assert!(methods.contains(&("/expd.v1.Network/Listen", true)));
         assert!(methods.contains(&("/grpc.health.v1.Health/Check", false)));
-        // They are labels of metrics.
+        // The paths become labels of metrics, which must stay few.
         assert!(methods.len() < 100, "{methods:?}");
     }
 }

@@ -14,8 +14,8 @@ use prost::Message;
 use tokio::time::timeout;
 use tonic::Status;
 use tonic::codec::{BufferSettings, DecodeBuf, Decoder, Streaming};
-use tonic::metadata::MetadataValue;
 
+use super::error;
 use super::frame::PREFIX;
 use super::offload::{MAX_INLINE, off_thread};
 use super::server::Call;
@@ -69,18 +69,11 @@ pub(super) async fn read<Q: RequestMessage>(
     check_encoding(headers)?;
     let max_bytes = structured::MAX_OTHER_BYTES + Q::PAYLOAD.map_or(0, |_| max_payload);
     let bytes = timeout(ARRIVAL_TIMEOUT, collect(body, call.clone(), max_bytes)).await;
-    let bytes = bytes.map_err(|_| {
-        Status::deadline_exceeded(format!(
-            "the request's message did not arrive within {} s, and nothing was done",
-            ARRIVAL_TIMEOUT.as_secs()
-        ))
-    })??;
+    let bytes = bytes.map_err(|_| error::late_message(ARRIVAL_TIMEOUT))??;
     call.release_window();
     off_thread(bytes.len(), move || {
         structured::check(&bytes, Q::PAYLOAD)?;
-        Q::decode(bytes).map_err(|error| {
-            Status::invalid_argument(format!("the message is not this method's: {error}"))
-        })
+        Q::decode(bytes).map_err(error::malformed)
     })
     .await?
 }
@@ -93,13 +86,7 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), Status> {
     if encoding == "identity" {
         return Ok(());
     }
-    let mut status =
-        Status::unimplemented("the request is compressed, which is not supported; send it plain");
-    let accepted = MetadataValue::from_static("identity");
-    status
-        .metadata_mut()
-        .insert("grpc-accept-encoding", accepted);
-    Err(status)
+    Err(error::compressed())
 }
 
 /// Reads the bytes of exactly one message.
@@ -114,7 +101,7 @@ async fn collect(body: Body, call: Arc<Call>, max_bytes: usize) -> Result<Bytes,
     let body = StreamBody::new(stream::try_unfold(body, BudgetedBody::next));
     let mut messages = Streaming::new_request(WholeMessage, body, None, Some(max_bytes));
     let Some(message) = messages.message().await? else {
-        return Err(Status::internal("the request is empty; send one message"));
+        return Err(error::internal("the request is empty; send one message"));
     };
     // Waits for the end of the body; a second message is an error.
     messages.message().await?;
@@ -137,20 +124,15 @@ impl BudgetedBody {
         let Some(frame) = self.body.frame().await else {
             return Ok(None);
         };
-        // Not CANCELLED, which tonic's codec takes for the end of the body.
-        let frame = frame.map_err(|error| {
-            Status::aborted(format!(
-                "the request broke off, and nothing was done: {error}"
-            ))
-        })?;
+        let frame = frame.map_err(error::broke_off)?;
         if let Some(data) = frame.data_ref() {
             self.count(data).await?;
         }
         Ok(Some((frame, self)))
     }
 
-    /// Accounts for the message once its prefix is complete. Bytes behind the message are refused,
-    /// as no memory is accounted for them.
+    /// Accounts for the message once its prefix is complete. Bytes after the message are refused,
+    /// because no memory is accounted for them.
     async fn count(&mut self, mut data: &[u8]) -> Result<(), Status> {
         let mut left = if let Some(left) = self.left {
             left
@@ -161,21 +143,20 @@ impl BudgetedBody {
             let [_, a, b, c, d] = *self.prefix.as_slice() else {
                 return Ok(());
             };
-            hold(&self.call, u32::from_be_bytes([a, b, c, d]), self.max_bytes).await?
+            reserve(&self.call, u32::from_be_bytes([a, b, c, d]), self.max_bytes).await?
         };
-        left = left.checked_sub(data.len()).ok_or_else(|| {
-            Status::unimplemented("the request holds more than one message; send one")
-        })?;
+        let rest = left.checked_sub(data.len());
+        left = rest.ok_or_else(error::several_messages)?;
         self.left = Some(left);
         Ok(())
     }
 }
 
-/// Accounts memory for a message of that length.
-async fn hold(call: &Call, length: u32, max_bytes: usize) -> Result<usize, Status> {
+/// Reserves memory for a message of this length.
+async fn reserve(call: &Call, length: u32, max_bytes: usize) -> Result<usize, Status> {
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     if length > max_bytes {
-        return Err(Status::resource_exhausted(format!(
+        return Err(error::exhausted(format_args!(
             "the request has {length} bytes; this method takes at most {} (daemon.limits.max_payload and {} around it)",
             max_bytes,
             structured::MAX_OTHER_BYTES
@@ -187,7 +168,7 @@ async fn hold(call: &Call, length: u32, max_bytes: usize) -> Result<usize, Statu
     } else {
         length
     };
-    call.hold(bytes).await?;
+    call.reserve(bytes).await?;
     Ok(length)
 }
 

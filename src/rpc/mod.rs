@@ -42,9 +42,9 @@ mod structured;
 mod unary;
 mod watching;
 
-pub use context::ServiceContext;
-pub use measure::daemon_counters;
-pub use pull::PullListeners;
-pub use reloading::{ReloadAnswer, ReloadCall, ReloadCalls, ReloadHandle, reloads};
-pub use routes::service;
-pub use standby::standby;
+pub(crate) use context::ServiceContext;
+pub(crate) use measure::daemon_counters;
+pub(crate) use pull::PullListeners;
+pub(crate) use reloading::{ReloadAnswer, ReloadCall, ReloadCalls, ReloadHandle, reloads};
+pub(crate) use routes::service;
+pub(crate) use standby::standby;

@@ -13,7 +13,7 @@ use super::open::open;
 use super::pull::{Acknowledgement, HandOut, PullError};
 use super::server::{Call, program_of};
 use super::unary::call_of;
-use super::{convert, deadline};
+use super::{convert, deadline, error};
 use crate::access::{Action, Verb};
 use crate::bridge::{BroadcastRequest, OnBehalf, WhenOffline};
 use crate::router::RouterError;
@@ -21,7 +21,6 @@ use expd_domain::{BroadcastId, ChannelId, DEFAULT_BROADCAST_TIMEOUT};
 use expd_proto as proto;
 use expd_proto::network_server::Network;
 
-/// The service.
 #[derive(Clone)]
 pub struct NetworkService(pub ServiceContext);
 
@@ -40,7 +39,7 @@ impl Network for NetworkService {
         let bridge = self.0.bridge(&caller, verb, &request.instance).await?;
         let form = request.payload_form();
         let channel = convert::channel_in(request.channel)?;
-        call.note_place(&bridge.name, Some(&channel));
+        call.note_target(&bridge.name, Some(&channel));
         let action = Action::Broadcast(&channel, Some(&request.name));
         self.0.allow(&caller, &bridge, &action).await?;
         let payload = convert::payload_in(request.payload, self.0.max_payload()).await?;
@@ -76,7 +75,7 @@ impl Network for NetworkService {
         &self,
         _: Request<proto::ListenRequest>,
     ) -> Result<Response<Self::ListenStream>, Status> {
-        Err(Status::internal("Listen is served by its own handler"))
+        Err(error::own_handler("Listen"))
     }
 
     async fn respond(
@@ -91,7 +90,7 @@ impl Network for NetworkService {
         let channel = ChannelId::from_wire(request.channel_id);
         let action = Action::respond_on(&channel);
         if let Action::Respond(channel) = &action {
-            call.note_place(&bridge.name, channel.as_ref());
+            call.note_target(&bridge.name, channel.as_ref());
         }
         self.0.allow(&caller, &bridge, &action).await?;
         let payload = convert::payload_in(request.payload, self.0.max_payload()).await?;
@@ -139,7 +138,7 @@ impl Network for NetworkService {
             loop {
                 tokio::select! {
                     biased;
-                    // A reload may revoke the right meanwhile.
+                    // A reload may revoke the permission during the wait.
                     Ok(()) = policies.changed() => {
                         let allowed = self.0.allow_listener(&caller, &request.listener_id).await;
                         pull.set_events(allowed.map_err(|why| why.or(unknown))?);
@@ -176,7 +175,7 @@ impl Network for NetworkService {
         let caller = caller_of(request.extensions());
         let context = checked(request.into_inner())?.context;
         if context.is_empty() {
-            return Err(Status::invalid_argument(
+            return Err(error::invalid(
                 "the context is empty; name the one whose listeners shall end",
             ));
         }

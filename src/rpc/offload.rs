@@ -3,6 +3,8 @@
 use tokio::sync::Semaphore;
 use tonic::Status;
 
+use super::error;
+
 /// Messages up to this size are processed in place; larger ones on a blocking thread.
 pub(super) const MAX_INLINE: usize = 64 << 10;
 
@@ -20,7 +22,5 @@ pub(super) async fn off_thread<T: Send + 'static>(
     // The semaphore is never closed.
     let _turn = LARGE_JOBS.acquire().await;
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| {
-        Status::internal(format!("a large message could not be processed: {error}"))
-    })
+    done.map_err(|error| error::internal(format_args!("cannot process a large message: {error}")))
 }

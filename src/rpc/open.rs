@@ -15,11 +15,8 @@ use expd_proto as proto;
 
 /// A listener opened for a caller.
 pub struct OpenedListener {
-    /// The listener.
     pub listener: Listener,
-    /// Encodes its events.
     pub encoder: EventEncoder,
-    /// The permission of a stream to go on.
     pub permission: StreamPermission,
 }
 
@@ -35,7 +32,7 @@ pub async fn open(
     let bridge = context.bridge(caller, verb, &request.instance).await?;
     let form = request.payload_form();
     let channel = convert::channel_in(request.channel)?;
-    call.note_place(&bridge.name, Some(&channel));
+    call.note_target(&bridge.name, Some(&channel));
     let name = Some(request.name).filter(|name| !name.is_empty());
     // Created before the check, so that a reload between the two is noticed.
     let event = name.as_deref();

@@ -1,5 +1,5 @@
-//! Pages of a status. The router is asked for slices and serves others between two of them, so no
-//! delivery waits for a large status.
+//! Pages of a status. The router is queried in slices and handles other commands in between, so
+//! that a large status does not delay deliveries.
 
 use std::cmp::Reverse;
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,8 +17,8 @@ use expd_domain::quoted::{Quoted, shortened};
 use expd_domain::{Channel, KnownIdentity};
 use expd_proto as proto;
 
-/// Size of a page in bytes, which its last entry may exceed by some hundred. Clients accept 4 MiB
-/// by default.
+/// Size of a page in bytes; its last entry may exceed it by a few hundred. Clients accept 4 MiB by
+/// default.
 const MAX_BYTES: usize = 3 << 20;
 
 /// Channels or listeners in one slice from the router.
@@ -31,24 +31,25 @@ const MAX_NAME: usize = 256;
 /// add to between two pages.
 const TRANSIENT: usize = 1 << (usize::BITS / 2);
 
-/// Refusals for limits in a status: a page for people, and far more than there are culprits.
+/// Maximum number of limit hits in a status: few enough to read, and far more than there are
+/// culprits.
 const MAX_HITS: usize = 256;
 
 /// Limit of a channel's ID in a status, in bytes.
 const MAX_ID: usize = 2048;
 
-/// Start of a page: after an entry of an instance.
+/// Start of a page: the position after an entry of an instance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct PageStart {
     /// The instance's index, or the ID of a transient one.
     instance: usize,
-    /// Its channels are complete, and `after` is a listener.
+    /// True once the instance's channels are complete; `after` is then the number of a listener.
     listeners: bool,
     /// Number of the last entry on the page before.
     after: u64,
 }
 
-/// Makes the requested page of what the caller may see.
+/// Builds the requested page from what the caller may see.
 pub(super) async fn page(
     context: &ServiceContext,
     view: &View,
@@ -109,7 +110,7 @@ pub(super) async fn page(
     })
 }
 
-/// The web pages on visible instances; the door bounds their number.
+/// The web pages on visible instances; the door limits their number.
 fn web_pages_out(context: &ServiceContext, view: &View) -> Vec<proto::WebPageStatus> {
     let pages = context.pages.list().into_iter();
     pages
@@ -265,14 +266,14 @@ impl PageStart {
                 })
             }
             _ => Err(error::invalid(format_args!(
-                "the page token {} is none of this daemon's; begin with the first page, without one",
+                "the page token {} is not from this daemon; begin with the first page, without a token",
                 Quoted(token)
             ))),
         }
     }
 }
 
-/// Room that is left on a page.
+/// Remaining space on a page.
 struct PageBudget {
     bytes: usize,
     entries: usize,
@@ -325,7 +326,7 @@ fn instance_out(bridge: &Bridge, totals: Totals) -> proto::InstanceStatus {
         instance: bridge.name.clone(),
         host: bridge.session.setup().settings.host.clone(),
         identity: bridge.identity().ok().map(|identity| {
-            // A status is read often, and is no place for what no field tells.
+            // Left out: a status is read often, and the rest is JSON for which there are no fields.
             let rest = String::new();
             identity_out(
                 KnownIdentity { rest, ..identity },
@@ -389,7 +390,7 @@ fn channel_out(bridge: &Bridge, channel: &ChannelSnapshot) -> proto::ChannelStat
     }
 }
 
-/// A channel's ID; none where its name is shortened, since a shortened ID names no channel.
+/// A channel's ID; empty if its name is shortened, because a shortened ID names no channel.
 fn channel_id_out(bridge: &Bridge, channel: &Channel) -> String {
     if channel.name.len() > MAX_NAME {
         return String::new();

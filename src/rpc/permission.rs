@@ -1,4 +1,4 @@
-//! Permission of a stream that stays open, and the events that it may hear.
+//! Permission of an open stream, and the events that it may receive.
 
 use std::future::pending;
 use std::pin::Pin;
@@ -22,7 +22,7 @@ pub(super) struct StreamPermission {
     caller: Caller,
     instance: String,
     channel: Channel,
-    /// The event that the stream is about; none for all.
+    /// The event that the stream asked for; none for all.
     event: Option<String>,
 }
 
@@ -102,7 +102,7 @@ type Change = Pin<Box<dyn Future<Output = watch::Receiver<Arc<AccessPolicy>>> + 
 
 fn next_change(mut policies: watch::Receiver<Arc<AccessPolicy>>) -> Change {
     policies.mark_unchanged();
-    // Unconstrained: a task without budget left would be polled again instead, and no waker held.
+    // Unconstrained: without budget left, the task would be polled again with no waker registered.
     Box::pin(unconstrained(async move {
         if policies.changed().await.is_err() {
             // The daemon stops, which the stream's listener reports.

@@ -4,6 +4,8 @@
 //! waits. The event of an answer is kept until the next call acknowledges it: an answer that its
 //! client gave up on is not lost.
 
+mod error;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,11 +13,13 @@ use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+pub use error::PullError;
+
 use super::frame::{EventEncoder, MIN_ACCOUNTED};
 use crate::router::{Delivery, Ended, Event, Listener, Moment, Program};
 use crate::shares::{Memory, Share};
+use expd_domain::NameSet;
 use expd_domain::payload::MAX_BYTES;
-use expd_domain::{NameSet, Quoted};
 use expd_proto as proto;
 
 /// A listener without a call for this long is cancelled.
@@ -44,7 +48,7 @@ enum Kept {
 struct PullListener {
     listener: Listener,
     encoder: EventEncoder,
-    /// At most one read, and the event that a call took and did not hand out.
+    /// Events of at most one read, and one that a call took but did not hand out.
     ready: VecDeque<Delivery>,
     /// The event handed out last, not acknowledged yet.
     handed_out: Option<Delivery>,
@@ -54,7 +58,7 @@ struct PullListener {
     memory: Memory,
     /// Memory accounted for the events above.
     held: Option<Share>,
-    /// The program that opened it has no connection any more.
+    /// True once the program that opened it has no connection left.
     is_orphaned: bool,
 }
 
@@ -63,7 +67,7 @@ struct PullListener {
 pub struct Acknowledgement {
     /// Sequence of the last event that arrived, where the client states it.
     pub after: Option<u64>,
-    /// The client gave up on the call before.
+    /// True if the client gave up on the previous call.
     pub repeat: bool,
 }
 
@@ -78,13 +82,15 @@ impl PullListener {
         }
         // Memory for the largest event was available before the read.
         match &mut self.held {
-            Some(held) => drop(held.resize(bytes)),
+            Some(held) => {
+                held.resize(bytes).ok();
+            }
             None => self.held = self.memory.take(bytes).ok(),
         }
     }
 
-    /// Applies an acknowledgement: the event handed out last comes next again where it did not
-    /// arrive.
+    /// Applies an acknowledgement: if the event handed out last did not arrive, it comes next
+    /// again.
     fn settle(&mut self, ack: Acknowledgement) -> Result<(), PullError> {
         let furthest = self.handed_out.as_ref().map(|last| last.sequence);
         let furthest = furthest.max(self.acknowledged);
@@ -108,31 +114,6 @@ impl PullListener {
         }
         Ok(())
     }
-}
-
-/// Reason for not checking out a listener.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PullError {
-    /// Never opened, cancelled, or idle for too long.
-    #[error(
-        "no listener has the ID {id}: it was never opened, was cancelled, or nobody asked for an event for 60 s; open another", id = Quoted(.0)
-    )]
-    Unknown(String),
-    /// The client acknowledges more than was handed out.
-    #[error(
-        "after is {after}, but this listener was handed nothing further than {furthest}; give the sequence of the last event that arrived from it"
-    )]
-    Ahead {
-        /// The acknowledged sequence.
-        after: u64,
-        /// The last sequence handed out.
-        furthest: u64,
-    },
-    /// Checked out by another call.
-    #[error(
-        "another NextEvent waits on listener {id}; ask again when it has returned, or open a listener of your own", id = Quoted(.0)
-    )]
-    Busy(String),
 }
 
 impl PullListeners {
@@ -180,8 +161,9 @@ impl PullListeners {
         }
     }
 
-    /// Handles the end of a program's last connection. A script whose next step is another program
-    /// keeps the newest listeners; beyond [`MAX_ORPHANS`] the oldest end.
+    /// Handles the end of a program's last connection. The user's newest orphaned listeners stay,
+    /// because the next step of a script may be another program; beyond [`MAX_ORPHANS`], the oldest
+    /// end.
     pub fn orphan(&self, program: Program) {
         let mut all = self.lock();
         let mut left: Vec<(Instant, String)> = Vec::new();
@@ -254,15 +236,14 @@ impl PullListeners {
 pub struct CheckedOut {
     listeners: PullListeners,
     id: String,
-    /// None where it must not be put back.
+    /// None if it must not be put back.
     pull: Option<Box<PullListener>>,
     /// Read and not handed out yet.
     read: Option<Delivery>,
 }
 
 impl CheckedOut {
-    /// Lets it hear the events of these names alone from here on, those that it has read among
-    /// them.
+    /// Restricts it to events of these names from now on, including those that it has read already.
     pub fn set_events(&mut self, events: NameSet) {
         self.keep_read();
         let Some(pull) = &mut self.pull else {
@@ -318,7 +299,7 @@ impl CheckedOut {
         }
     }
 
-    /// Hands the event out with the call's answer. Without this the next call gets it.
+    /// Hands the event out with the call's answer; otherwise the next call gets it.
     fn hand_out(mut self) {
         if let Some(pull) = &mut self.pull {
             pull.handed_out = self.read.take();

@@ -7,11 +7,11 @@ use std::sync::{Arc, OnceLock};
 use axum::body::Body;
 use axum::extract::State;
 use axum::routing::any;
-use tonic::Status;
 use tonic::service::Routes;
 use tonic_reflection::server::{Builder, Error};
 use tower::ServiceExt as _;
 
+use super::error;
 use expd_proto as proto;
 
 /// Limit of a request in bytes. It names one symbol or file, which the library quotes in full where
@@ -38,8 +38,10 @@ async fn answer(State(made): State<Made>, request: http::Request<Body>) -> http:
             Err(never) => match never {},
         },
         // Cannot happen with the built-in descriptors, which the tests decode.
-        Err(error) => Status::internal(format!("the built-in descriptors cannot be read: {error}"))
-            .into_http(),
+        Err(error) => error::internal(format_args!(
+            "cannot read the built-in descriptors: {error}"
+        ))
+        .into_http(),
     }
 }
 

@@ -1,32 +1,33 @@
-//! `Daemon.Reload`: passes the question to whoever reads the settings, and waits for the answer.
+//! `Daemon.Reload`: passes the request to the task that reads the settings, and waits for its
+//! answer.
 
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
-use tonic::{Code, Status};
+use tonic::Status;
 
 use super::error;
 use expd_proto as proto;
 
-/// Reloads that wait for the one under way; callers beyond them wait to be taken in.
+/// Reloads that are queued behind the one in progress; further callers wait for room.
 const WAITING: usize = 8;
 
 /// Asks the daemon to read its settings again.
 #[derive(Clone, Debug)]
 pub struct ReloadHandle(mpsc::Sender<ReloadCall>);
 
-/// The reloads that were asked for.
+/// Receives the requested reloads.
 #[derive(Debug)]
 pub struct ReloadCalls(mpsc::Receiver<ReloadCall>);
 
-/// One of them, which waits for its answer.
+/// A requested reload, which waits for its answer.
 #[derive(Debug)]
 pub struct ReloadCall(oneshot::Sender<ReloadAnswer>);
 
-/// The changed keys that need a restart; or all mistakes, for which everything stayed as it was.
+/// The changed keys that need a restart; or all mistakes, in which case nothing was changed.
 pub type ReloadAnswer = Result<Vec<String>, Arc<Vec<String>>>;
 
-/// A handle, and the end where its reloads arrive. Where that is dropped, reloads are refused.
+/// A handle, and the receiver of its reloads. Once the receiver is dropped, reloads are refused.
 #[must_use]
 pub fn reloads() -> (ReloadHandle, ReloadCalls) {
     let (sender, receiver) = mpsc::channel(WAITING);
@@ -34,7 +35,7 @@ pub fn reloads() -> (ReloadHandle, ReloadCalls) {
 }
 
 impl ReloadCalls {
-    /// Waits for the next one; for ever where there is no handle left.
+    /// Waits for the next reload; forever if no handle is left.
     pub async fn next(&mut self) -> ReloadCall {
         match self.0.recv().await {
             Some(call) => call,
@@ -44,32 +45,33 @@ impl ReloadCalls {
 }
 
 impl ReloadCall {
-    /// Answers it.
     pub fn answer(self, answer: ReloadAnswer) {
-        // One who has hung up needs none: the reload was done all the same.
+        // Fails if the caller has hung up; the reload was done all the same.
         self.0.send(answer).ok();
     }
 }
 
 impl ReloadHandle {
-    /// Reloads, for a caller that has been allowed to.
+    /// Requests a reload, for a caller whose permission was checked.
     pub(super) async fn reload(&self) -> Result<proto::ReloadResponse, Status> {
         let (sender, answer) = oneshot::channel();
-        let unserved = || error::new(Code::Unavailable, "the daemon is starting or stopping");
+        let unserved = || error::unavailable("the daemon is starting or stopping");
         let sent = self.0.send(ReloadCall(sender)).await;
         sent.map_err(|_| unserved())?;
         match answer.await.map_err(|_| unserved())? {
             Ok(needs_restart) => Ok(proto::ReloadResponse { needs_restart }),
-            Err(mistakes) => Err(error::new(
-                Code::FailedPrecondition,
-                format_args!("the settings stay as they were: {}", mistakes.join("\n")),
-            )),
+            Err(mistakes) => Err(error::failed_precondition(format_args!(
+                "the settings stay as they were: {}",
+                mistakes.join("\n")
+            ))),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tonic::Code;
+
     use super::*;
 
     #[tokio::test]

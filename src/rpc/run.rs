@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use tokio::sync::watch;
-use tonic::{Code, Status};
+use tonic::Status;
 
 use super::access::caller_of;
 use super::bounds::checked;
@@ -48,15 +48,14 @@ async fn run(
     let request = read::<proto::RunInstanceRequest>(&head.headers, body, &call, 0).await?;
     let request = checked(request)?;
     if context.stop.is_cancelled() {
-        return Err(error::stopping());
+        return Err(error::refused_at_stop());
     }
     // Created before the check, so that a reload between the two is noticed.
     let policies = context.access.clone();
     context.allow_run(&caller, &request.name).await?;
     let Some(peer) = caller.peer() else {
-        return Err(error::new(
-            Code::PermissionDenied,
-            "an instance is its user's alone, and over TCP no user is known; connect to the Unix socket",
+        return Err(error::denied(
+            "an instance belongs to its user, and over TCP no user is known; connect to the Unix socket",
         ));
     };
     let name = request.name.clone();
@@ -97,7 +96,7 @@ impl InstanceRun {
     /// The next state of the link.
     ///
     /// # Errors
-    /// The daemon stops, or a reload has withdrawn the permission.
+    /// The daemon stops, or a reload has revoked the permission.
     async fn next(&mut self) -> Result<proto::LinkEvent, Status> {
         let Some(running) = &self.running else {
             return Err(stopping());
@@ -115,7 +114,8 @@ impl InstanceRun {
                     policy.check(&self.caller, name, &Action::Run)?;
                 }
                 changed = self.link.changed() => {
-                    // The link ends with the daemon or by a reload, where not with this stream.
+                    // The link ended before this stream: the daemon stops, or a reload ended the
+                    // instance.
                     changed.map_err(|_| self.ended())?;
                     break;
                 }
@@ -127,13 +127,12 @@ impl InstanceRun {
 }
 
 impl InstanceRun {
-    /// The status of an instance that has ended by itself.
+    /// The status for an instance that ended before its stream.
     fn ended(&self) -> Status {
         if self.context.stop.is_cancelled() {
             return stopping();
         }
-        error::new(
-            Code::AlreadyExists,
+        error::already_exists(
             "a reload has configured an instance of this name, and the one that was run has ended; run it under another name",
         )
     }
@@ -156,5 +155,5 @@ fn body(run: InstanceRun) -> axum::body::Body {
 }
 
 fn stopping() -> Status {
-    Status::unavailable("the daemon is stopping; run the instance again when it is back")
+    error::stopping("the daemon is stopping; run the instance again when it is back")
 }

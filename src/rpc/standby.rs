@@ -1,5 +1,5 @@
 //! The gRPC service of a daemon that waits for its settings to be corrected: the status names the
-//! mistakes, a reload looks again, and every other call is refused with them.
+//! mistakes, a reload reads the settings again, and every other call is refused with the mistakes.
 
 use std::sync::Arc;
 
@@ -9,11 +9,12 @@ use futures_util::stream::BoxStream;
 use http::Response;
 use tokio::sync::watch;
 use tonic::service::Routes;
-use tonic::{Code, Request, Status};
+use tonic::{Request, Status};
 
-use super::access::{caller_of, check_reload};
+use super::access::caller_of;
 use super::error;
 use super::reloading::ReloadHandle;
+use crate::access::check_reload;
 use crate::moment::BootTime;
 use expd_proto as proto;
 use expd_proto::daemon_server::{Daemon, DaemonServer};
@@ -21,7 +22,6 @@ use expd_proto::daemon_server::{Daemon, DaemonServer};
 /// Mistakes in the settings, replaced whenever they are read again.
 pub type Mistakes = watch::Receiver<Arc<Vec<String>>>;
 
-/// Builds the service.
 pub fn standby(mistakes: Mistakes, reload: ReloadHandle, started_at: BootTime) -> axum::Router {
     let service = StandbyService {
         mistakes: mistakes.clone(),
@@ -51,10 +51,9 @@ fn refusal(mistakes: &Mistakes) -> Status {
         0 | 1 => String::new(),
         all => format!(" (and {} more)", all - 1),
     };
-    error::new(
-        Code::Unavailable,
-        format_args!("expd waits for its settings to be corrected: {first}{more}"),
-    )
+    error::unavailable(format_args!(
+        "expd waits for its settings to be corrected: {first}{more}"
+    ))
 }
 
 #[derive(Clone)]

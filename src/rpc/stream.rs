@@ -44,7 +44,8 @@ pub struct ListenBody {
     call: Option<Arc<Call>>,
     /// Bytes accounted for the chunks of the last read.
     accounted: usize,
-    /// Pending condition: the socket's or the user's room, or the other form of large payloads.
+    /// Pending condition: room in the socket's buffer or the user's memory, or the encoded other
+    /// form of large payloads.
     waiting: Option<Waiting>,
 }
 
@@ -125,16 +126,16 @@ impl ListenBody {
     #[inline(never)]
     fn account(&mut self, call: Arc<Call>, bytes: usize) {
         self.accounted = bytes;
-        if !call.try_hold(bytes) {
+        if !call.try_reserve(bytes) {
             let memory = call.connection().memory().clone();
             self.waiting = Some(Box::pin(async move {
-                memory.when_freed(|| call.try_hold(bytes)).await;
+                memory.when_freed(|| call.try_reserve(bytes)).await;
             }));
         }
     }
 
-    /// Waits before a read until the user's memory has room for the largest event: this stream
-    /// alone holds what it has read once the log has moved on.
+    /// Waits before a read until the user's memory has room for the largest event: once the log has
+    /// moved on, only this stream holds what it has read.
     #[inline]
     fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some(call) = &self.call else {
@@ -190,7 +191,7 @@ impl ListenBody {
     /// Turns the buffer into chunks.
     #[inline]
     fn gather(&mut self) {
-        // A single event is a chunk already, which is the usual case of a calm channel.
+        // A single event, the usual case on a quiet channel, is a chunk already.
         if self.buffer.items.len() == 1
             && let Some(only) = self.buffer.items.pop()
         {
@@ -300,7 +301,7 @@ impl Body for ListenBody {
                 Err(status) => return Poll::Ready(Some(Ok(this.end(&status)))),
             }
             match listener.poll_read(context, &mut this.buffer) {
-                // A quiet stream, too, ends as soon as a reload revokes its permission.
+                // A quiet stream also ends as soon as a reload revokes its permission.
                 Poll::Pending => match this.permission.poll_changed(context) {
                     Poll::Ready(()) => {}
                     Poll::Pending => return Poll::Pending,

@@ -6,6 +6,8 @@
 
 use tonic::Status;
 
+use super::error;
+
 /// Limit of a structured payload, in bytes of Protocol Buffers.
 pub(super) const MAX_BYTES: usize = 1 << 20;
 
@@ -49,7 +51,7 @@ pub(super) fn check(message: &[u8], payload: Option<u32>) -> Result<(), Status> 
             if number == VALUE {
                 bytes += value.len();
                 if bytes > MAX_BYTES || !count(value, &mut values, MAX_DEPTH) {
-                    return Err(Status::resource_exhausted(format!(
+                    return Err(error::exhausted(format_args!(
                         "the payload as a structured value has more than {MAX_BYTES} bytes or {MAX_VALUES} values; send it as text (payload.json)"
                     )));
                 }
@@ -57,7 +59,7 @@ pub(super) fn check(message: &[u8], payload: Option<u32>) -> Result<(), Status> 
         }
     }
     if rest > MAX_OTHER_BYTES {
-        return Err(Status::resource_exhausted(format!(
+        return Err(error::exhausted(format_args!(
             "the request has {rest} bytes besides its payload; at most {MAX_OTHER_BYTES} are allowed"
         )));
     }

@@ -1,8 +1,8 @@
 //! Calls of one message and one answer: the message is read within its user's budget, handed to its
 //! handler, and the answer encoded.
 //!
-//! tonic's generated code would read and decode whatever comes before any check, on the thread that
-//! delivers events, and would hold answers outside every budget.
+//! tonic's generated code would read and decode messages before any check, on the thread that
+//! delivers events, and would hold answers outside any memory budget.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use prost::Message;
 use tonic::Status;
 
 use super::context::ServiceContext;
-use super::error::clamped;
+use super::error::{self, clamped};
 use super::frame::frame;
 use super::message::{RequestMessage, read};
 use super::offload::off_thread;
@@ -61,7 +61,7 @@ where
     let request = tonic::Request::from_parts(metadata, parts.extensions, message);
     let (_, message, extensions) = handler(service, request).await?.into_parts();
     let length = message.encoded_len();
-    call.hold(length).await?;
+    call.reserve(length).await?;
     let frame = off_thread(length, move || frame(&message)).await?;
     call.settle(frame.len());
     if let Some(hand_out) = extensions.get::<HandOut>() {
@@ -83,5 +83,5 @@ pub(super) fn grpc(body: Body) -> Response<Body> {
 /// The call of a request.
 pub(super) fn call_of(extensions: &http::Extensions) -> Result<Arc<Call>, Status> {
     let call = extensions.get::<Arc<Call>>().cloned();
-    call.ok_or_else(|| Status::internal("the request came on no connection of this server"))
+    call.ok_or_else(|| error::internal("the request came on no connection of this server"))
 }

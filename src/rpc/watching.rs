@@ -11,6 +11,7 @@ use tonic::Status;
 use super::access::user_of;
 use super::context::ServiceContext;
 use super::convert::link_event_out;
+use super::error;
 use crate::access::Caller;
 use crate::bridge::Bridge;
 use crate::moment::BootTime;
@@ -24,7 +25,7 @@ pub(super) struct StatusWatch {
     caller: Caller,
     /// Changes of the links; none once a link has ended.
     links: SelectAll<BoxStream<'static, (InstanceId, Option<LinkStatus>)>>,
-    /// Changes of the access policy, and of the instances that there are.
+    /// Changes of the access policy, and of the set of instances.
     reloads: BoxStream<'static, ()>,
     runs: BoxStream<'static, ()>,
     /// The configured instances, and those that the caller's user runs.
@@ -40,8 +41,8 @@ struct Instance {
     name: String,
     transient: bool,
     status: Option<LinkStatus>,
-    /// The event that was reported last, and since when its state holds: a clock that is set
-    /// changes the date and not the state.
+    /// The event that was reported last, and the start of its state on the boot clock: setting the
+    /// wall clock changes the date but not the state.
     reported: Option<(BootTime, proto::LinkEvent)>,
 }
 
@@ -132,12 +133,12 @@ impl StatusWatch {
         if status.is_none() {
             let instance = self.instances.remove(at);
             let same = |other: &Instance| other.name == instance.name;
-            // One that was replaced goes on under its name.
+            // A replaced instance continues under its name.
             if !self.instances.iter().any(same) {
                 let why = if instance.transient {
                     "the instance has ended with the call that ran it"
                 } else {
-                    "a reload has taken the instance out of the settings"
+                    "a reload has removed the instance from the settings"
                 };
                 self.pending
                     .extend(instance.reported.map(|(_, event)| ended(event, why)));
@@ -150,9 +151,9 @@ impl StatusWatch {
         self.refresh()
     }
 
-    /// Queues what the caller does not know yet. The stream ends with an error when a reload
-    /// revokes the view of an instance that was reported: silence would look like an unchanged
-    /// link. The caller may watch the others again.
+    /// Queues the events that the caller has not received yet. The stream ends with an error when a
+    /// reload revokes the view of a reported instance: silence would look like an unchanged link.
+    /// The caller may watch the others again.
     fn refresh(&mut self) -> Result<(), Status> {
         let view = self.context.view(&self.caller);
         for instance in &mut self.instances {
@@ -180,7 +181,7 @@ impl StatusWatch {
 }
 
 fn stopping() -> Status {
-    Status::unavailable("the daemon is stopping; watch again when it is back")
+    error::stopping("the daemon is stopping; watch again when it is back")
 }
 
 /// The last event of an instance.

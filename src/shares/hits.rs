@@ -1,8 +1,8 @@
-//! Refusals because a limit was reached: who was refused, how often, and when last. And the amounts
-//! that a reload has given the limits.
+//! Refusals because of a reached limit: who was refused, how often, and when last. Also the amounts
+//! that reloads have given to the limits.
 //!
-//! Refusals are counted by limit, user and program; what a call is refused for, the log tells where
-//! the call ends.
+//! Refusals are counted by limit, user and program; the reason of each is logged where its call
+//! ends.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,18 +11,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::holder::{Asker, Holder, Program};
 use crate::moment::BootTime;
 
-/// Holders that are counted apart for one limit; all others together. On a host with more, what
-/// matters is not who it is.
+/// Holders beyond this number share one counter.
 const MAX_HOLDERS: usize = 32;
 
-/// Programs of one holder that are counted apart for one limit, those refused last; the others
-/// together. A program that is started again and again is a new one each time.
+/// Programs of a holder beyond this number share one counter; those refused last keep their own. A
+/// program that is started again and again counts as a new one each time.
 const MAX_PROGRAMS: usize = 8;
 
 /// Web apps whose names are kept.
 const MAX_APPS: usize = 1024;
 
-/// A limit of which users have shares, or that holds for each user.
+/// A limit that users share, or that applies to each user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Limit {
     Connections,
@@ -61,7 +60,7 @@ impl Limit {
         self.key().trim_start_matches("user.")
     }
 
-    /// Its key in `[daemon.limits]`, which is its label in the metrics as well.
+    /// Its key in `[daemon.limits]`, also its label in the metrics.
     pub fn key(self) -> &'static str {
         match self {
             Self::Streams => "user.max_streams",
@@ -86,16 +85,16 @@ pub struct LimitHits {
     amounts: Arc<[LiveAmount; Limit::ALL.len()]>,
 }
 
-/// Amount of a limit since a reload has changed it.
+/// Amount of a limit that a reload has changed.
 #[derive(Debug, Default)]
 struct LiveAmount {
-    /// 0 where the amount is that of the start: no limit is 0.
+    /// 0 while the amount is the initial one: no limit is 0.
     most: AtomicUsize,
-    /// 0 where it is half of `most`.
+    /// 0 if it is half of `most`.
     user_most: AtomicUsize,
 }
 
-/// Amount of a limit: of all users, and of one where that is set.
+/// Amount of a limit: of all users, and of one if that is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Amount {
     pub most: usize,
@@ -113,38 +112,37 @@ impl Amount {
 
 #[derive(Debug, Default)]
 struct Inner {
-    entries: BTreeMap<Key, Entry>,
+    entries: BTreeMap<Key, HitCount>,
     /// Names of web apps, by their holders' numbers.
     apps: BTreeMap<u32, String>,
 }
 
-/// A limit, the holder that was refused (none for those that are not counted apart), and its
-/// program (likewise).
+/// A limit, the holder that was refused (none for the shared counter), and its program (likewise).
 type Key = (Limit, Option<Holder>, Option<Program>);
 
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+struct HitCount {
     count: u64,
     last_at: BootTime,
 }
 
-/// The refusals of one program, or of those of a holder that are not counted apart.
+/// The refusals of one program, or those in a shared counter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitHit {
     pub limit: Limit,
-    /// The holder; none for all that are not counted apart.
+    /// The holder; none for the shared counter.
     pub holder: Option<Holder>,
-    /// The program, where it is counted apart.
+    /// The program, if it has its own counter.
     pub program: Option<Program>,
-    /// Name of the web app, where the holder is one.
+    /// Name of the web app, if the holder is one.
     pub app: Option<String>,
     pub count: u64,
     pub last_at: BootTime,
 }
 
 impl LimitHits {
-    /// Gives a limit another amount. It holds for what is taken from now on: what is held already
-    /// stays, also where it is more.
+    /// Sets the amount of a limit. It applies to new shares; those already held stay, even if they
+    /// exceed it.
     pub fn set_amount(&self, limit: Limit, amount: Amount) {
         if let Some(live) = self.amounts.get(limit as usize) {
             let user_most = amount.user_most.unwrap_or(0);
@@ -153,7 +151,7 @@ impl LimitHits {
         }
     }
 
-    /// The amount of a limit, where it is another than `at_start`.
+    /// The amount of a limit, or `at_start` if no reload has changed it.
     #[inline]
     pub(super) fn amount(&self, limit: Limit, at_start: Amount) -> Amount {
         let live = self.amounts.get(limit as usize);
@@ -171,7 +169,7 @@ impl LimitHits {
         let now = BootTime::now();
         let mut inner = self.lock();
         let key = inner.key(limit, asker);
-        let entry = inner.entries.entry(key).or_insert(Entry {
+        let entry = inner.entries.entry(key).or_insert(HitCount {
             count: 0,
             last_at: now,
         });
@@ -179,7 +177,7 @@ impl LimitHits {
         entry.last_at = now;
     }
 
-    /// Notes the name of the web app that [`Holder::App`] numbers.
+    /// Records the name of the web app that [`Holder::App`] numbers.
     pub fn name_app(&self, number: u32, name: &str) {
         let mut inner = self.lock();
         if inner.apps.len() < MAX_APPS {
@@ -250,8 +248,7 @@ impl Inner {
         key
     }
 
-    /// Counts the program of a holder that was refused the longest ago with those that are not
-    /// counted apart.
+    /// Moves the least recently refused program of a holder to the holder's shared counter.
     fn forget_program(&mut self, limit: Limit, holder: Holder) {
         let together = (limit, Some(holder), None);
         let apart = self
@@ -265,7 +262,7 @@ impl Inner {
         let Some(entry) = apart.and_then(|key| self.entries.remove(&key)) else {
             return;
         };
-        let sum = self.entries.entry(together).or_insert(Entry {
+        let sum = self.entries.entry(together).or_insert(HitCount {
             count: 0,
             last_at: entry.last_at,
         });
@@ -282,7 +279,7 @@ impl Inner {
 }
 
 impl LimitHit {
-    /// The holder in a word: a number for a user.
+    /// Label of the holder: a number for a user.
     pub fn user_label(&self) -> String {
         match self.holder {
             None => "others".to_owned(),

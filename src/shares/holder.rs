@@ -9,9 +9,9 @@ pub enum Holder {
     Owner,
     /// Any other local user.
     User(u32),
-    /// All callers over TCP, whose users the kernel does not tell.
+    /// All callers over TCP, whose users the kernel does not report.
     Tcp,
-    /// The pages of one app, by the number that the door gave it.
+    /// The pages of one app, by the number that the door assigned to it.
     App(u32),
 }
 
@@ -22,7 +22,7 @@ pub struct Program {
     pub uid: u32,
 }
 
-/// One who asks for a share: the user who holds it, and the program, where the kernel names one.
+/// One who asks for a share: the user who holds it, and the program, if the kernel reports one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asker {
     pub holder: Holder,
@@ -40,7 +40,7 @@ impl Asker {
 }
 
 impl From<Holder> for Asker {
-    /// A user of whose program nothing is known.
+    /// A user whose program is unknown.
     fn from(holder: Holder) -> Self {
         let program = None;
         Self { holder, program }

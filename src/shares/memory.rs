@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{Asker, Full, Holder, Share, Shares};
 
-/// Time that one call, or one answer to a page, waits in all for memory that others of its user
+/// Total time that one call, or one answer to a page, waits for memory that others of its user
 /// hold.
 const MEMORY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -58,7 +58,7 @@ impl Memory {
         self.when_freed(|| self.has_room(bytes)).await;
     }
 
-    /// Counts a refusal after a wait in vain.
+    /// Counts a refusal after an unsuccessful wait.
     pub fn report_refusal(&self) {
         self.shares.0.report(self.asker);
     }
@@ -69,12 +69,12 @@ impl Memory {
     }
 }
 
-/// The waits for memory of one call, or of one answer to a page: a limited time in all.
+/// The waits for memory of one call, or of one answer to a page, limited in total.
 #[derive(Debug, Default)]
 pub struct MemoryWait(Mutex<Duration>);
 
 impl MemoryWait {
-    /// Waits until `try_take` succeeds while `spare` bytes more are free; false where the time is
+    /// Waits until `try_take` succeeds while `spare` bytes more are free; false if the time is
     /// over.
     pub async fn take(&self, memory: &Memory, spare: usize, try_take: impl Fn() -> bool) -> bool {
         let begun = Instant::now();

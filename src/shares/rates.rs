@@ -1,8 +1,8 @@
 //! Rates of users: broadcasts and bytes a second that one user's programs may send to EXP.
 //!
-//! A token bucket for each user and rate. What exceeds it is refused at once, with the time after
-//! which it would not be: nothing waits, so one user's flood holds up nobody, not even that user's
-//! other calls. Root and the daemon's own user have no rate, as they have no share.
+//! A token bucket for each user and rate. A call that exceeds it is refused at once, with the time
+//! after which it would be accepted: nothing waits, so one user's flood delays nobody, not even
+//! that user's other calls. Root and the daemon's own user have no rate, as they have no share.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::hits::{Limit, LimitHits};
 use super::holder::{Asker, Holder};
 
-/// Buckets that are kept before those that are full, and so mean nothing, are dropped.
+/// Beyond this number of buckets, full ones are dropped, which equal absent ones.
 const MANY: usize = 1024;
 
 /// A rate and its burst.
@@ -21,7 +21,7 @@ const MANY: usize = 1024;
 pub struct Rate {
     /// Units a second.
     pub per_second: usize,
-    /// Units at once after a rest.
+    /// Units at once after a pause.
     pub burst: usize,
 }
 
@@ -44,7 +44,7 @@ pub struct TooFast {
     burst: usize,
     unit: &'static str,
     key: &'static str,
-    /// Time after which it would be taken.
+    /// Time after which it would be accepted.
     pub retry_in: Duration,
 }
 
@@ -82,7 +82,7 @@ impl UserRates {
         }
     }
 
-    /// Replaces the rates. A bucket keeps what is in it, up to the new burst.
+    /// Replaces the rates. A bucket keeps its tokens, up to the new burst.
     pub fn set(&self, broadcasts: Rate, bytes: Rate) {
         self.broadcasts.set(broadcasts);
         self.bytes.set(bytes);
@@ -91,15 +91,15 @@ impl UserRates {
     /// Takes one broadcast of `bytes` bytes.
     ///
     /// # Errors
-    /// One of the rates is exceeded, and nothing was taken of it.
+    /// One of the rates is exceeded, and nothing was taken from it.
     pub fn take_broadcast(&self, asker: impl Into<Asker>, bytes: usize) -> Result<(), TooFast> {
         let asker = asker.into();
         self.take_bytes(asker, bytes)?;
         self.broadcasts.take(asker, 1)
     }
 
-    /// Takes bytes of any call. The last call before the bucket is empty may be larger than what is
-    /// left in it: a payload above the burst gets through, and is paid for by those after it.
+    /// Takes the bytes of any call. The last call before the bucket is empty may exceed its rest: a
+    /// payload above the burst gets through, and the calls after it pay for it.
     ///
     /// # Errors
     /// The rate is exceeded.
@@ -107,13 +107,13 @@ impl UserRates {
         self.bytes.take(asker.into(), bytes)
     }
 
-    /// Takes bytes that have come already, and returns the wait after which more may come: until
-    /// an eighth of the burst is there, which is left to the user's other calls.
+    /// Takes bytes that have already arrived, and returns the wait before more may come: until an
+    /// eighth of the burst is available, which is left to the user's other calls.
     pub fn charge_bytes(&self, asker: Asker, bytes: usize) -> Option<Duration> {
         self.bytes.charge(asker.holder, bytes, Instant::now())
     }
 
-    /// Counts a wait for the rate of bytes among the limits that were reached.
+    /// Counts a wait for the rate of bytes as a reached limit.
     pub fn report_bytes(&self, asker: Asker) {
         self.bytes.hits.count(self.bytes.limit, asker);
     }
@@ -159,7 +159,7 @@ impl Buckets {
         })
     }
 
-    /// Takes an amount that is more than a refusal could prevent.
+    /// Takes an amount that can no longer be refused.
     fn charge(&self, holder: Holder, amount: usize, now: Instant) -> Option<Duration> {
         if holder == Holder::Owner {
             return None;

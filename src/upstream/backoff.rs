@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 
-/// Least share of a step that is waited.
+/// Shortest wait, as a share of the step.
 const LEAST: f64 = 0.1;
 
 /// Upper bound on all steps.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
-/// Number of first steps after which a success counts as steady: 5 s where the first step is 2 s.
+/// Duration from which a success counts as steady, in first steps: 5 s if the first step is 2 s.
 const STEADY: f64 = 2.5;
 
 /// Bound on the wait that a server may ask for: a slip in one header must not silence a kiosk for
@@ -19,15 +19,15 @@ const LONGEST_FLOOR: Duration = Duration::from_secs(3600);
 
 /// Exponential backoff with jitter. Each wait is drawn evenly from (nearly) the whole step, and the
 /// step grows by what was waited, up to the longest. A fleet that lost its connections together
-/// therefore comes back spread out from the first try on; and since no wait exceeds the sum of the
-/// earlier ones and the first step, a kiosk is back soon after a short outage, however the draws
-/// fall. (A step that doubles with each try outruns a row of short waits: one kiosk of a thousand
-/// was not back 30 s after an outage of 12 s.)
+/// therefore comes back spread out from the first try on. Since no wait exceeds the sum of the
+/// earlier ones and the first step, a kiosk is back soon after a short outage, whatever the draws.
+/// (A step that doubles with each try outruns a row of short waits: one kiosk of a thousand was not
+/// back 30 s after an outage of 12 s.)
 ///
 /// A success resets the waits, so that a flapping line is used whenever it works. A success that
 /// ends within 2.5 first steps (5 s) is a short one: the wait after the first short one is as short
 /// as any first wait, and each further one in a row doubles it. A server that accepts and drops at
-/// once is thus asked ever more rarely.
+/// once therefore gets ever fewer tries.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     first: Duration,
@@ -58,8 +58,8 @@ impl Backoff {
         wait
     }
 
-    /// The next wait where the server asked for at least `floor` (of which an hour counts at most).
-    /// Other clients were asked the same, so the wait is spread upwards by at least half of that.
+    /// The next wait, if the server asked for at least `floor` (capped at an hour). Other clients
+    /// got the same answer, so the wait is jittered upwards by at least half of it.
     pub fn wait_after(&mut self, floor: Option<Duration>) -> Duration {
         let wait = self.wait();
         match floor.map(|floor| floor.min(LONGEST_FLOOR)) {
@@ -88,7 +88,7 @@ impl Backoff {
     }
 }
 
-/// A duration drawn evenly from the part of `duration` above `1 - share`.
+/// Draws a duration evenly from the part of `duration` above `1 - share`.
 #[must_use]
 pub fn jittered(duration: Duration, share: f64) -> Duration {
     duration.mul_f64(rand::rng().random_range(1.0 - share..=1.0))

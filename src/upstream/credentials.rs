@@ -22,7 +22,7 @@ pub struct DeviceKey {
 }
 
 impl DeviceKey {
-    /// True where neither part is empty.
+    /// True if neither part is empty.
     pub fn is_whole(&self) -> bool {
         !self.uuid.is_empty() && !self.secret.is_empty()
     }

@@ -21,13 +21,13 @@ impl Deadline {
         self.0
     }
 
-    /// Time left; zero where it has passed.
+    /// Time left; zero if it has passed.
     #[must_use]
     pub fn left(self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
     }
 
-    /// The wall clock's time of it, by what that clock shows now.
+    /// Its time on the wall clock, as that clock is set now.
     #[must_use]
     pub fn wall(self) -> SystemTime {
         let now = Instant::now();

@@ -4,11 +4,11 @@
 //! (the token) < `api` (calls), and `link` (the live socket) beside `api`.
 
 pub mod api;
-pub mod backoff;
-pub mod credentials;
-pub mod deadline;
+pub(crate) mod backoff;
+pub(crate) mod credentials;
+pub(crate) mod deadline;
 pub mod link;
-pub mod pauses;
+pub(crate) mod pauses;
 pub mod session;
-pub mod setup;
+pub(crate) mod setup;
 pub mod transport;

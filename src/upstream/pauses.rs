@@ -1,6 +1,6 @@
-//! Pauses between tries. They end early where the host's network has come up since the last try
-//! began: what failed may work now. Hosts that come up together (after a power cut, or with their
-//! switch) spread their tries over a second.
+//! Pauses between tries. They end early if the host's network has come up since the last try began:
+//! the next one may work. Hosts that come up together (after a power cut, or with their switch)
+//! spread their tries over a second.
 
 use std::time::Duration;
 
@@ -9,17 +9,18 @@ use tokio::time::{Instant, sleep_until};
 use super::backoff::jittered;
 use crate::host_network::HostNetwork;
 
-/// Time over which early ends are spread.
+/// Time over which early ends of pauses are spread.
 pub const SPREAD: Duration = Duration::from_secs(1);
 
-/// Least time between two early ends: interfaces of containers come and go all day on some hosts.
+/// Shortest time between two early ends: interfaces of containers come and go all day on some
+/// hosts.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// The pauses of one task that tries again and again.
+/// Pauses of one task between its tries.
 #[derive(Clone, Debug)]
 pub struct Pauses {
     network: HostNetwork,
-    /// Changes of the network when the last try began.
+    /// Changes of the network as of the beginning of the last try.
     seen: u64,
     /// Early end of the present pause.
     early: Option<Instant>,
@@ -38,7 +39,7 @@ impl Pauses {
         }
     }
 
-    /// A try begins. A network that comes up from now on ends the pause after it.
+    /// Begins a try. A network that comes up from now on ends the pause after it.
     pub fn begin_try(&mut self) {
         self.seen = self.network.news();
         self.early = None;
@@ -80,7 +81,7 @@ mod tests {
             let mut pauses = Pauses::new(network.clone());
             pauses.begin_try();
             // During the try already.
-            task.tell_news();
+            task.report_news();
             let begun = Instant::now();
             pauses.wait_until(begun + LONG).await;
             ends.push(begun.elapsed());
@@ -100,7 +101,7 @@ mod tests {
         let begun = Instant::now();
         for _ in 0..10 {
             pauses.begin_try();
-            task.tell_news();
+            task.report_news();
             pauses.wait_until(Instant::now() + LONG).await;
         }
         assert!(begun.elapsed() >= EVERY * 9, "{:?}", begun.elapsed());
@@ -109,7 +110,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_pause_without_news_runs_its_time() {
         let (network, task) = watch_host_network();
-        task.tell_news();
+        task.report_news();
         let mut pauses = Pauses::new(network);
         pauses.begin_try();
         let begun = Instant::now();

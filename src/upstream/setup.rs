@@ -1,7 +1,7 @@
-//! An instance's settings, with the HTTP transports that they make.
+//! An instance's settings, with the HTTP transports built from them.
 //!
-//! A session keeps the setup that its token was obtained with, so that a token goes nowhere but by
-//! the host, proxy and trust of its own settings, also while a reload replaces them.
+//! A session keeps the setup that its token was obtained with, so that a token is sent only through
+//! the host, proxy and trust of its own settings, even while a reload replaces them.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Resources: requests of pages that go to EXP's API as they are.
+//! Requests of pages that are passed to EXP's API unchanged.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(super) async fn request(
         other => other.clone(),
     };
     page.allow(&state, &Action::Request(sent.as_str(), &path))?;
-    // Waits for the login, and is not sent for a device that is not paired.
+    // Refused before the login, and for a device that is not paired.
     page.identity()?;
     let method = request.method().clone();
     let (parts, body) = request.into_parts();

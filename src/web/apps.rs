@@ -1,4 +1,4 @@
-//! The apps that may log in, as the settings have them now.
+//! The apps that may log in, from the current settings.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use crate::shares::LimitHits;
 /// The configured apps. A reload replaces them.
 pub(super) struct Apps {
     configured: watch::Receiver<Arc<[WebApp]>>,
-    /// Numbers by which shares are counted, by name; as many as names were ever configured.
+    /// Numbers under which shares are counted, by name; one for each name that was ever configured.
     numbers: Mutex<HashMap<String, u32>>,
     limit_hits: LimitHits,
 }
@@ -35,19 +35,19 @@ impl Apps {
         self.find(|app| app.name == name)
     }
 
-    /// True where some app has pages of this origin.
+    /// True if some app has pages of this origin.
     pub fn know_origin(&self, origin: &str) -> bool {
         let apps = self.configured.borrow();
         apps.iter()
             .any(|app| app.origins.iter().any(|known| known == origin))
     }
 
-    /// Notified when a reload replaces them.
+    /// Notified when a reload replaces the apps.
     pub fn changes(&self) -> watch::Receiver<Arc<[WebApp]>> {
         self.configured.clone()
     }
 
-    /// Number of an app, which stays the same.
+    /// The number of an app, which never changes.
     pub fn number(&self, name: &str) -> u32 {
         let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
         let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);

@@ -1,4 +1,4 @@
-//! Logging in at the door, and refreshing its tokens.
+//! Login of pages at the door, and refresh of their tokens.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use expd_server::login_request::{LoginClaims, LoginRequest};
 use expd_server::token::{hex, now_millis};
 use expd_server::token_life::Clocks;
 
-/// Time that a refresh waits until the page has received what its old socket was sent.
+/// Time limit of a refresh for the page to receive everything written to its old socket.
 const HOLD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The authentication payload, with all that the SDKs read.
@@ -110,8 +110,8 @@ pub(super) async fn log_in(
     Ok(answer(&state, &page, identity, &checked.called))
 }
 
-/// `POST /api/auth/token`: the page closes its socket once it is answered, and opens another. What
-/// comes in between is delivered there.
+/// `POST /api/auth/token`: the page closes its socket once it has the answer, and opens another.
+/// Events in between are delivered there.
 pub(super) async fn refresh(
     State(state): State<Arc<WebState>>,
     request: Request,
@@ -128,7 +128,7 @@ pub(super) async fn refresh(
     Ok(answer(&state, &page, identity, &checked.called))
 }
 
-/// A login of one of the apps, which has yet to be verified.
+/// A login of one of the apps, not verified yet.
 struct Attempt {
     app: WebApp,
     token: Secret,

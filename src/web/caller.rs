@@ -1,4 +1,4 @@
-//! The login of a request, proved by a token of the door.
+//! The login of a request, proved by one of the door's tokens.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ impl PageCaller {
     /// The caller of a request with the header `Authorization`.
     ///
     /// # Errors
-    /// The token is missing or not valid, or another origin's.
+    /// The token is missing, invalid, or issued to another origin.
     pub fn of_request(
         state: &WebState,
         headers: &HeaderMap,
@@ -66,7 +66,7 @@ impl PageCaller {
     /// The reader of content that a restricted token names.
     ///
     /// # Errors
-    /// The token is not valid, or another origin's.
+    /// The token is invalid, or issued to another origin.
     pub fn of_restricted(
         state: &WebState,
         token: &Secret,
@@ -98,7 +98,7 @@ impl PageCaller {
     /// A page of an app.
     ///
     /// # Errors
-    /// The app's instance is not there.
+    /// The app's instance does not exist.
     pub fn new(
         state: &WebState,
         app: WebApp,
@@ -128,7 +128,7 @@ impl PageCaller {
         })
     }
 
-    /// Refuses what no rule about its app allows.
+    /// Refuses an action that no rule about its app allows.
     ///
     /// # Errors
     /// No rule allows it.
@@ -139,8 +139,8 @@ impl PageCaller {
         checked.map_err(|refusal| self.refused(state, &refusal))
     }
 
-    /// Refuses to listen on a channel where no rule about its app allows it; gives the names of the
-    /// events that it may hear.
+    /// Refuses to listen on a channel if no rule about its app allows it; returns the names of the
+    /// events that it may receive.
     ///
     /// # Errors
     /// No rule allows it.
@@ -156,13 +156,13 @@ impl PageCaller {
         Ok(rights.heard_events(&self.bridge.name, channel))
     }
 
-    /// A refusal as an answer; operators hear of it.
+    /// Converts a refusal to an answer, and reports it to operators.
     fn refused(&self, state: &WebState, refusal: &Refusal) -> ApiError {
         report_refusal(refusal, &self.caller, &state.counters);
         error::refused(refusal)
     }
 
-    /// An error of its instance as an answer; operators hear of a limit that is reached.
+    /// Converts an error of its instance to an answer, and reports a reached limit to operators.
     pub fn failed(&self, error: BridgeError, channel: Option<&Channel>) -> ApiError {
         let at_limit = error.is_of_limit();
         let answer = error::of_bridge(error);
@@ -174,10 +174,10 @@ impl PageCaller {
         answer
     }
 
-    /// Counts an event of its app, or refuses it; operators hear of that.
+    /// Counts an event against its app's rate, or refuses it and reports that to operators.
     ///
     /// # Errors
-    /// There are too many.
+    /// The rate is exceeded.
     pub fn limit(&self, rate: &RateLimiter<String>, what: &str) -> Result<(), ApiError> {
         limit(rate, &self.app.name, what).inspect_err(|refused| {
             let message = format!("refused a call of {}: {}", self.caller, refused.message);
@@ -203,7 +203,7 @@ impl PageCaller {
     /// The channel of an ID, in the organization of its instance's identity.
     ///
     /// # Errors
-    /// The ID is malformed, or of another organization.
+    /// The ID is malformed, or belongs to another organization.
     pub fn channel(&self, id: &ChannelId) -> Result<Channel, ApiError> {
         let organization = self.identity()?.organization;
         expd_server::messages::decode_channel(&organization, id)
@@ -223,10 +223,10 @@ impl PageCaller {
     }
 }
 
-/// Counts an event of an app, or refuses it.
+/// Counts an event against an app's rate, or refuses it.
 ///
 /// # Errors
-/// There are too many.
+/// The rate is exceeded.
 pub(super) fn limit(rate: &RateLimiter<String>, app: &str, what: &str) -> Result<(), ApiError> {
     let app = app.to_owned();
     if let Err(wait) = rate.check(&app) {

@@ -1,5 +1,5 @@
-//! Content and layouts: streamed from EXP to pages, whose restricted token is in the URL or in a
-//! cookie, or whose token is in the header.
+//! Content and layouts, streamed from EXP to pages. Their restricted token is in the URL or in a
+//! cookie, or their full token in the header.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub(super) async fn serve(
         modified: None,
         etag: head.etag.clone(),
     };
-    // Without a length there is no range to name.
+    // Without a length, no range can be stated.
     let selection = match head.size {
         Some(_) => representation.select(headers),
         None => Selection::Whole,
@@ -96,7 +96,7 @@ pub(super) async fn serve(
     let content = if start == first {
         content
     } else {
-        // The range that was guessed is not the one that is due.
+        // The guessed range is not the right one.
         drop(content);
         fetch(&page, &path, start, &room).await?
     };
@@ -104,7 +104,7 @@ pub(super) async fn serve(
     Ok(response)
 }
 
-/// The page whose token reads a path.
+/// The page whose token gives access to a path.
 fn reader(
     state: &WebState,
     request: &Request,
@@ -154,7 +154,7 @@ fn missing() -> ApiError {
     )
 }
 
-/// The path as EXP gets it, and the restricted token that is the door's own affair.
+/// Splits a request into the path for EXP and the restricted token, which stays at the door.
 fn split(path: &str, query: Option<&str>) -> Result<(ApiPath, Option<Secret>), ApiError> {
     let mut token = None;
     let mut kept = Vec::new();
@@ -185,7 +185,7 @@ fn split(path: &str, query: Option<&str>) -> Result<(ApiPath, Option<Secret>), A
     Ok((path, token))
 }
 
-/// Start of the range that is asked for, where one can be told without the size.
+/// Start of the requested range, if it is known without the size.
 fn first_byte(headers: &HeaderMap) -> u64 {
     let conditional =
         headers.contains_key(header::IF_RANGE) || headers.contains_key(header::IF_NONE_MATCH);
@@ -214,7 +214,7 @@ async fn fetch(
         BridgeError::Call(CallError::Exp { status: 416, .. }) => ApiError::new(
             StatusCode::RANGE_NOT_SATISFIABLE,
             "content.range",
-            "the range begins behind the end of the content",
+            "the range begins after the end of the content",
         ),
         other => page.failed(other, None),
     })
@@ -234,10 +234,10 @@ fn body(
             if left == 0 {
                 return Ok(None);
             }
-            // The page waits for the network, which has bounds of its own.
+            // The page waits for the network, whose own time limits apply.
             connection.begin_request();
             let next = content.next(&room).await;
-            // From here on, it has as long to take the chunk as a connection may be idle.
+            // From now on, the page has a connection's idle timeout to take the chunk.
             connection.end_request();
             let Some(mut chunk) = next? else {
                 return Ok::<Option<(Bytes, _)>, CallError>(None);

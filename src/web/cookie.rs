@@ -16,7 +16,7 @@ use expd_server::token_life::Clocks;
 /// The app's name follows.
 const PREFIX: &str = "expd_rt_";
 
-/// Cookies of one request that are looked at.
+/// Maximum number of cookies of one request that are read.
 const MAX_COOKIES: usize = 16;
 
 /// Sets the cookie of a page's app on an answer.

@@ -4,15 +4,15 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
-/// Browsers keep a preflight's answer for so many seconds.
+/// Seconds for which browsers cache the answer to a preflight.
 const PREFLIGHT_AGE: &str = "600";
 
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 const HEADERS: &str = "authorization, content-type, range, if-none-match, if-range";
 const READABLE: &str = "content-range, accept-ranges, etag, retry-after";
 
-/// Asked by Chromium before a request from a public to a private address; its successor is a
-/// permission of the user's, which no header gives.
+/// Sent by Chromium before a request from a public to a private address. Its successor is a
+/// permission that the user grants, and no header.
 const ASKS_PRIVATE: HeaderName = HeaderName::from_static("access-control-request-private-network");
 const ALLOWS_PRIVATE: HeaderName = HeaderName::from_static("access-control-allow-private-network");
 

@@ -1,4 +1,4 @@
-//! The end of a page's socket: why, and who hears of it.
+//! The end of a page's socket: its reason, and its report.
 
 use super::caller::PageCaller;
 use crate::journal::JournalEvent;
@@ -10,19 +10,19 @@ use expd_server::engine::Closed;
 pub(super) enum End {
     #[error(transparent)]
     Socket(#[from] Closed),
-    /// Something that the page subscribed to may have been missed.
+    /// Events of the page's subscriptions may have been missed.
     #[error("broadcasts may have been missed; the page says offline, then online")]
     Missed,
     #[error("the connection to EXP is lost")]
     CloudAway,
-    #[error("the access rules no longer allow a channel of it")]
+    #[error("the access rules no longer allow one of its channels")]
     RightTaken,
-    #[error("its app is no longer in the settings, or has changed there")]
+    #[error("its app was removed from the settings or changed")]
     AppChanged,
-    #[error("another socket of its login has taken over")]
+    #[error("another socket of its login has replaced it")]
     Replaced,
-    /// It says `online` once it is back, and is given what came since the refresh.
-    #[error("the page has kept it after a refresh of its token, and is given the rest on another")]
+    /// The page says `online` once it is back, and receives the events since the refresh.
+    #[error("token refreshed: the page continues on a new socket")]
     Kept,
     #[error("{0}")]
     Listener(Ended),
@@ -31,17 +31,17 @@ pub(super) enum End {
 }
 
 impl End {
-    /// True where the page may have missed something: its next handshake is refused once.
+    /// True if the page may have missed events: its next handshake is refused once.
     pub fn has_missed(&self) -> bool {
         matches!(self, Self::Missed | Self::CloudAway)
     }
 
-    /// True where the page alone was cut, since it was slow or something could not be delivered.
+    /// True if only this page was cut off, because it was slow or an event could not be delivered.
     pub fn is_cut(&self) -> bool {
         matches!(self, Self::Socket(Closed::Slow) | Self::Missed)
     }
 
-    /// Logs it, with the events that the page has yet to receive.
+    /// Logs it, with the number of events that the page has yet to receive.
     pub fn report(&self, caller: &PageCaller, behind: u64) {
         let (app, origin) = (&*caller.app.name, &*caller.origin);
         match self {

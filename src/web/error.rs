@@ -1,5 +1,5 @@
-//! Errors of the bridge as answers to pages. What rules forbid is 403, never 401: the SDK takes 401
-//! as a reason to refresh its token and call again.
+//! Errors of the bridge as answers to pages. Refusals by rules are 403, never 401: after a 401 the
+//! SDK refreshes its token and calls again.
 
 use axum::http::StatusCode;
 
@@ -61,7 +61,7 @@ fn of_call(error: &CallError) -> ApiError {
             retry_after,
             ..
         } => {
-            // A page's token is not EXP's: a 401 of EXP's is the daemon's affair.
+            // A page's token is not EXP's: a 401 from EXP concerns the daemon's own login.
             let status = StatusCode::from_u16(*status)
                 .ok()
                 .filter(|status| *status != StatusCode::UNAUTHORIZED)

@@ -17,7 +17,7 @@ use expd_domain::{Generation, LinkState};
 use expd_server::engine_query::EngineQuery;
 use expd_server::error::ApiError;
 
-/// Live sockets: in all, and of one app.
+/// Maximum number of live sockets: in total, and of one app.
 pub(super) const MAX_SOCKETS: usize = 512;
 const SOCKETS_OF_APP: usize = 128;
 
@@ -130,7 +130,7 @@ fn open(
             commands,
             socket,
         };
-        // Boxed, so that a socket that never comes about does not hold the memory of an open one.
+        // Boxed, so that a handshake that fails does not take the memory of an open socket.
         Box::pin(task.run()).await;
     });
     Ok(response)

@@ -6,15 +6,15 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
-/// Time from the refresh in which the page opens the socket that takes over. The SDKs do so in the
-/// same moment as they have the answer, which takes a second at most.
+/// Time limit after a refresh for the page to open the socket that takes over. The SDKs open it as
+/// soon as they have the answer, which takes a second at most.
 const SUCCESSOR_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A page that is written to no more.
+/// A page to which nothing more is written.
 pub(super) struct Hold {
-    /// Somebody waits until the page has received everything.
+    /// Notified once the page has received everything.
     waiting: Option<oneshot::Sender<()>>,
-    /// Its successor is there by then.
+    /// Deadline for its successor.
     until: Instant,
 }
 
@@ -26,16 +26,16 @@ impl Hold {
         }
     }
 
-    /// Another refresh of a page that is held already. Its time stays the same: a page that only
-    /// refreshes would hear nothing for ever.
+    /// Another refresh of a held page. Its deadline stays: a page that keeps refreshing would
+    /// otherwise never receive anything.
     pub fn refresh(&mut self, waiting: oneshot::Sender<()>) {
         self.waiting = Some(waiting);
     }
 
-    /// Tells whoever waits that the page has received everything.
+    /// Notifies the waiting refresh that the page has received everything.
     pub fn end_wait(&mut self) {
         if let Some(waiting) = self.waiting.take() {
-            // Nobody waits any more where it took too long.
+            // Fails if the wait has timed out.
             waiting.send(()).ok();
         }
     }

@@ -15,7 +15,7 @@ use crate::router::Resume;
 use expd_domain::Channel;
 use expd_server::error::ApiError;
 
-/// Logins that are remembered, of one app.
+/// Maximum number of remembered logins of one app.
 const MAX_LOGINS: usize = 256;
 
 /// A command to the task of a page.
@@ -26,23 +26,22 @@ pub(super) enum PageCommand {
     Replaced,
 }
 
-/// All logins that are remembered, by their ID.
+/// All remembered logins, by their ID.
 pub(super) struct Logins {
     /// Never locked across an await.
     records: Mutex<HashMap<String, Arc<Login>>>,
-    /// Has the logs' age.
+    /// Contains the logs' age.
     settings: watch::Receiver<Arc<DaemonSettings>>,
 }
 
-/// One login.
 pub(super) struct Login {
     pub app: String,
     inner: Mutex<Inner>,
 }
 
 struct Inner {
-    /// Positions up to which the client has received, by channel; as many as a socket may subscribe
-    /// to.
+    /// Positions up to which the client has received events, by channel; as many as a socket may
+    /// subscribe to.
     positions: HashMap<Channel, Resume>,
     /// The socket that may write them, counted from 1, and its task.
     socket: u64,
@@ -70,7 +69,7 @@ impl Logins {
         }
     }
 
-    /// Notes a new login.
+    /// Records a new login.
     pub fn add(&self, id: &str, app: &str) -> Arc<Login> {
         let mut records = self.lock();
         let login = Arc::new(Login {
@@ -86,8 +85,8 @@ impl Logins {
         });
         let of_app = records.iter().filter(|(_, login)| login.app == app);
         if of_app.clone().count() >= MAX_LOGINS {
-            // The one that has been without a socket for longest; its next handshake is refused
-            // once, as that of any login that is not known.
+            // The login without a socket for the longest time is dropped; its next handshake is
+            // refused once, as for any unknown login.
             let idle = of_app.filter(|(_, login)| !login.has_socket());
             let oldest = idle.min_by_key(|(_, login)| login.lock().used);
             if let Some(oldest) = oldest.map(|(id, _)| id.clone()) {
@@ -109,7 +108,7 @@ impl Logins {
             .retain(|_, login| login.has_socket() || login.lock().used.elapsed() <= memory);
     }
 
-    /// Notes that a handshake of a login is refused.
+    /// Records that a handshake of a login is refused.
     pub fn refused(&self, id: &str, app: &str) {
         let login = self.get(id).unwrap_or_else(|| self.add(id, app));
         let mut inner = login.lock();
@@ -155,7 +154,7 @@ impl Login {
         }
     }
 
-    /// Notes that the client of a socket has missed something: its next handshake is refused once.
+    /// Records that a socket's client has missed events: its next handshake is refused once.
     pub fn miss(&self, socket: u64) {
         let mut inner = self.lock();
         if inner.socket == socket {
@@ -163,7 +162,6 @@ impl Login {
         }
     }
 
-    /// Ends a socket.
     pub fn end(&self, socket: u64) {
         let mut inner = self.lock();
         if inner.socket == socket {
@@ -177,7 +175,7 @@ impl Login {
         self.lock().positions.get(channel).cloned()
     }
 
-    /// Notes what the client has received, where this is still the login's socket.
+    /// Records the events that the client has received, if this is still the login's socket.
     pub fn received(&self, socket: u64, positions: impl Iterator<Item = (Channel, Resume)>) {
         let mut inner = self.lock();
         if inner.socket == socket {

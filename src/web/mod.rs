@@ -1,13 +1,13 @@
 //! The door for pages: the protocol of EXP's SDKs on a loopback address.
 //!
 //! A web page cannot open a Unix socket. It names the door as its SDK's host, logs in as one of the
-//! apps in the settings, and shares the connection of an instance: its channels are the router's,
-//! its calls the bridge's, its rights those of the access rules about its app. EXP's token stays in
-//! the daemon; a page has one of the door's own.
+//! apps in the settings, and shares the connection of an instance: the router serves its channels,
+//! the bridge makes its calls, and the access rules about its app decide. EXP's token stays in the
+//! daemon; pages have tokens of the door.
 //!
-//! Promises: nothing is lost in silence. What a page's channels received since it was last there is
-//! delivered when it subscribes again; what cannot be delivered is told by closing the transport
-//! and refusing the next handshake once, so that the SDK says `offline`, then `online`.
+//! Promises: nothing is lost silently. Events that a page's channels received since its last socket
+//! are delivered when it subscribes again. If they cannot be, the transport is closed and the next
+//! handshake refused once, so that the SDK says `offline`, then `online`.
 //!
 //! The files, from the top: [`server`] binds and serves; [`routes`] has the paths; [`origin`] and
 //! [`cors`] guard every request; [`auth`], [`messages`], [`api`], [`content`] and [`handshake`]

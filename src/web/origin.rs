@@ -1,8 +1,8 @@
-//! Guard of every request: by which name it calls the door, and from which origin it comes.
+//! Guard of every request: the host name that it uses, and the origin that it comes from.
 //!
-//! Any page of any browser on this host can send requests here. `Host` tells pages whose own name
-//! leads to this address (DNS rebinding); `Origin`, and `Sec-Fetch-Site` where browsers leave that
-//! out, tell pages of other origins. Scripts can set none of the three.
+//! Any page in any browser on this host can send requests here. `Host` reveals pages whose own name
+//! resolves to this address (DNS rebinding); `Origin`, or `Sec-Fetch-Site` where browsers omit
+//! that, reveals pages of other origins. Scripts can set none of the three.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use expd_server::error::ApiError;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Name by which a request calls the door: `127.0.0.1:9980`, `localhost:9980` or `[::1]:9980`.
+/// Host name that a request uses: `127.0.0.1:9980`, `localhost:9980` or `[::1]:9980`.
 #[derive(Clone)]
 pub(super) struct CalledAs(pub Arc<str>);
 
@@ -31,7 +31,7 @@ pub(super) struct RequestOrigin(pub Option<Arc<str>>);
 /// Part of the door that a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
-    /// Content and layouts, which a token in the URL or a cookie may read.
+    /// Content and layouts, which are read with a token in the URL or a cookie.
     Content,
     /// The rest of the SDK's protocol.
     Protocol,
@@ -66,7 +66,7 @@ fn is_below(path: &str, folder: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Refuses requests by another name or from another origin, and answers preflights.
+/// Refuses requests with another host name or from another origin, and answers preflights.
 pub(super) async fn guard(
     State(state): State<Arc<WebState>>,
     mut request: Request,
@@ -86,7 +86,7 @@ pub(super) async fn guard(
             return refused.into_response();
         }
     };
-    // Browsers read an answer only where it names their origin.
+    // Browsers let a page read an answer only if it names the page's origin.
     let readable = named.filter(|_| origin.is_some());
     if request.method() == Method::OPTIONS {
         return match readable {
@@ -119,27 +119,27 @@ fn check(
         if state.apps.know_origin(named) {
             return Ok(Some(named.into()));
         }
-        // The pages of the door itself may use what it serves without a login.
+        // The door's own pages may use everything that it serves without a login.
         if part == Part::Pages && named == own {
             return Ok(None);
         }
         return Err(foreign(format!(
-            "the origin {} is none of web.apps: name it there exactly as it is here",
+            "no app in web.apps has the origin {}; add it there exactly as written here",
             Quoted(named)
         )));
     }
     match (part, site) {
-        // Browsers leave `Origin` out of a page's own reading requests.
+        // Browsers omit `Origin` from a page's own reading requests.
         (Part::Protocol | Part::Content, Some("same-origin")) if state.apps.know_origin(&own) => {
             Ok(Some(own.into()))
         }
-        // Read with a token of its own.
+        // Read with its own token.
         (Part::Content, _) | (Part::Pages, None | Some("same-origin" | "none")) => Ok(None),
         (Part::Pages, Some(_)) => Err(foreign(
             "pages of this door are opened by their address, not from another site".to_owned(),
         )),
         (Part::Protocol, Some("same-origin")) => Err(foreign(format!(
-            "the door's own origin {} is none of web.apps: add it to the origins of its app",
+            "no app in web.apps has the door's own origin {}; add it to the origins of its app",
             Quoted(&own)
         ))),
         (Part::Protocol, _) => Err(foreign(
@@ -149,7 +149,7 @@ fn check(
     }
 }
 
-/// The name by which a request calls the door.
+/// The host name that a request uses.
 fn called_as(uri: &Uri, headers: &HeaderMap, port: u16) -> Result<Arc<str>, ApiError> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
@@ -159,7 +159,7 @@ fn called_as(uri: &Uri, headers: &HeaderMap, port: u16) -> Result<Arc<str>, ApiE
     let is_own = |authority: &str| {
         let (name, named_port) = match authority.rsplit_once(':') {
             Some((name, digits)) if !digits.ends_with(']') => (name, digits),
-            // Browsers leave the default port out.
+            // Browsers omit the default port.
             _ => (authority, "80"),
         };
         matches!(name, "127.0.0.1" | "localhost" | "[::1]") && named_port == port.to_string()
@@ -172,7 +172,7 @@ fn called_as(uri: &Uri, headers: &HeaderMap, port: u16) -> Result<Arc<str>, ApiE
         StatusCode::MISDIRECTED_REQUEST,
         "request.host.foreign",
         format!(
-            "the request calls this door {}, which is called 127.0.0.1:{port}, localhost:{port} or [::1]:{port} alone",
+            "the request uses the host name {}; this door answers only to 127.0.0.1:{port}, localhost:{port} and [::1]:{port}",
             Quoted(host)
         ),
     ))

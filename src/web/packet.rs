@@ -1,5 +1,5 @@
-//! Socket.IO packets to pages. A broadcast's is made once, and shared by all pages that spell its
-//! channel alike.
+//! Socket.IO packets to pages. A broadcast's packet is made once and shared by all pages that spell
+//! its channel alike.
 
 use crate::router::{Decode, PageForm, PlainBroadcast, Record};
 use expd_domain::ChannelId;

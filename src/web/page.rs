@@ -2,7 +2,7 @@
 //! receive, and notes what the page has received.
 //!
 //! Nothing is queued for a page: its cursors wait in the channels' logs until its transport takes
-//! more. A page that does not read is cut, and goes on from where it was when it comes back.
+//! more. A page that does not read is cut off, and continues from its position when it comes back.
 
 mod output;
 
@@ -45,10 +45,10 @@ struct Page {
     task: PageTask,
     opened: Moment,
     subscriptions: Subscriptions,
-    /// Packets besides broadcasts. A page adds to them with what it sends, and ends with its
-    /// heartbeat where it does not take them.
+    /// Packets other than broadcasts. They answer what a page sends; a page that does not read them
+    /// is ended by its heartbeat.
     outbox: Vec<Packet>,
-    next_mark: Instant,
+    next_fence: Instant,
     /// Its token was refreshed: nothing more is written.
     hold: Option<Hold>,
 }
@@ -61,12 +61,12 @@ impl PageTask {
             opened: Moment::now(),
             subscriptions: Subscriptions::default(),
             outbox: Vec::new(),
-            next_mark: Instant::now(),
+            next_fence: Instant::now(),
             hold: None,
         };
         let end = page.serve().await;
         if end.has_missed() {
-            // Before it leaves: a refresh of its token may come meanwhile.
+            // Before `take_leave`: its token may be refreshed meanwhile.
             page.task.login.miss(page.task.begun.socket);
             page.take_leave(&end).await;
         }
@@ -90,10 +90,10 @@ impl Page {
         loop {
             self.write_outbox().await?;
             let writable = self.hold.is_none() && self.task.socket.is_writable();
-            let marks = !self.subscriptions.is_marked()
+            let fences = !self.subscriptions.is_fenced()
                 && self.task.socket.is_websocket()
-                && self.subscriptions.is_unmarked();
-            let next_mark = self.next_mark;
+                && self.subscriptions.is_unfenced();
+            let next_fence = self.next_fence;
             let overdue = Hold::overdue(self.hold.as_ref());
             tokio::select! {
                 biased;
@@ -104,7 +104,7 @@ impl Page {
                 event = self.task.socket.next() => self.on_socket(event).await?,
                 () = stopping.cancelled() => return Err(End::Stopping),
                 changed = link.changed() => {
-                    // It fails where a reload has removed or replaced the instance.
+                    // Fails if a reload has removed or replaced the instance.
                     if changed.is_err() || link.borrow_and_update().state != LinkState::Online {
                         return Err(End::CloudAway);
                     }
@@ -112,7 +112,7 @@ impl Page {
                 Ok(()) = policy.changed() => self.check_rights()?,
                 Ok(()) = apps.changed() => self.check_app()?,
                 batch = self.subscriptions.next(), if writable => self.deliver(batch).await?,
-                () = sleep_until(next_mark), if marks => self.mark(),
+                () = sleep_until(next_fence), if fences => self.fence(),
                 () = overdue => return Err(End::Kept),
             }
         }
@@ -129,20 +129,20 @@ impl Page {
                     .websocket
                     .store(websocket, Ordering::Relaxed);
             }
-            SocketEvent::Received(mark) => self.on_received(mark),
+            SocketEvent::Received(fence) => self.on_received(fence),
             SocketEvent::Event(name, argument) if name == "subscribe" => {
                 self.subscribe(argument).await;
             }
-            SocketEvent::Reopened => self.begin_anew(),
-            // The network knows no other event; an app's own are nobody's.
+            SocketEvent::Reopened => self.reset(),
+            // The network defines no other event, and nobody receives an app's own.
             SocketEvent::Event(..) | SocketEvent::Connected | SocketEvent::Refused => {}
         }
         Ok(())
     }
 
-    /// Forgets what the page has subscribed to, as if it had come over another socket. What it has
-    /// not confirmed is given to it again.
-    fn begin_anew(&mut self) {
+    /// Forgets the page's subscriptions, as if it had opened another socket. Events that it has not
+    /// confirmed are delivered again.
+    fn reset(&mut self) {
         self.subscriptions = Subscriptions::default();
         self.outbox.clear();
         self.hold = None;
@@ -180,7 +180,7 @@ impl Page {
         self.refuse(refused);
     }
 
-    /// Subscribes to a channel. Returns its number where the page is subscribed already.
+    /// Subscribes to a channel. Returns its number if the page is already subscribed.
     async fn subscribe_to(&mut self, id: &ChannelId) -> Result<Option<usize>, ApiError> {
         if id.as_str().len() > MAX_ID_BYTES {
             return Err(ApiError::bad_request(
@@ -218,7 +218,8 @@ impl Page {
         };
         let mut opened = caller.bridge.listen(spec.clone()).await;
         if let Err(crate::bridge::BridgeError::Router(RouterError::ResumeAhead { .. })) = opened {
-            // Of a log that was lost with its ID kept, which does not happen: as any other log.
+            // A log was lost and its ID kept, which should not happen: resumes as from any other
+            // log.
             spec.resume = Some(crate::router::Resume {
                 log_id: String::new(),
                 after: 0,
@@ -234,7 +235,7 @@ impl Page {
             given: info.position.load(Ordering::Relaxed),
             confirmed: false,
             resumed: spec.resume.is_some(),
-            unmarked: false,
+            unfenced: false,
             delivered: 0,
         };
         if spec.resume.is_none() {

@@ -1,8 +1,7 @@
 //! `/pairing`: the pairing code in large type while a device waits for it, and the state otherwise.
 //!
-//! The page updates by itself, and shows what is meant for a screen. In a browser, it opens from
-//! the address bar and the door's own pages alone; scripts of the origins in the settings may read
-//! the state.
+//! The page updates by itself, and is laid out for a screen. A browser opens it only from the
+//! address bar and from the door's own pages; scripts of the configured origins may read the state.
 
 use std::sync::Arc;
 
@@ -20,7 +19,7 @@ const PAGE: &str = include_str!("pairing/page.html");
 const SCRIPT: &str = include_str!("pairing/page.js");
 const STYLE: &str = include_str!("pairing/page.css");
 
-/// Nothing but the three files of this page, and no frame.
+/// Allows only the three files of this page, and no frames.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /// State of one instance, as the page shows it.

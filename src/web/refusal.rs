@@ -4,7 +4,7 @@ use crate::access::CallerKind;
 use crate::journal::JournalEvent;
 use expd_server::error::ApiError;
 
-/// Logs that a request was refused. The app is empty where the request names none of the settings.
+/// Logs that a request was refused. The app is empty if the request names none of the settings'.
 pub(super) fn report(what: &str, app: &str, origin: &str, refusal: &ApiError) {
     log::warn!(
         event = JournalEvent::PageRefused,

@@ -27,7 +27,7 @@ impl PageRoom {
         }))
     }
 
-    /// The same bytes; the answer's memory is held until they have left, too.
+    /// The same bytes; the answer's memory is held until they are sent, too.
     pub fn keep(&self, bytes: impl Into<Bytes>) -> Bytes {
         let bytes = bytes.into();
         if bytes.is_empty() {
@@ -39,7 +39,7 @@ impl PageRoom {
         })
     }
 
-    fn try_hold(&self, bytes: usize) -> bool {
+    fn try_reserve(&self, bytes: usize) -> bool {
         let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *held {
             Some((share, before)) => {
@@ -61,7 +61,7 @@ impl PageRoom {
     }
 }
 
-/// Bytes of an answer that have not left yet.
+/// Bytes of an answer that are not sent yet.
 struct Kept {
     bytes: Bytes,
     _room: PageRoom,
@@ -74,9 +74,9 @@ impl AsRef<[u8]> for Kept {
 }
 
 impl AnswerRoom for PageRoom {
-    fn hold_beside(&self, bytes: usize, spare: usize) -> BoxFuture<'_, bool> {
-        let try_hold = move || self.try_hold(bytes);
-        Box::pin(self.0.wait.take(&self.0.memory, spare, try_hold))
+    fn reserve_beside(&self, bytes: usize, spare: usize) -> BoxFuture<'_, bool> {
+        let try_reserve = move || self.try_reserve(bytes);
+        Box::pin(self.0.wait.take(&self.0.memory, spare, try_reserve))
     }
 
     fn release(&self, bytes: usize) {
@@ -99,9 +99,9 @@ mod tests {
     async fn an_answer_holds_its_memory_until_its_last_bytes_have_left() {
         let shares = Shares::new(1000);
         let room = PageRoom::new(Memory::new(shares.clone(), Holder::App(1)));
-        assert!(room.hold(300).await);
+        assert!(room.reserve(300).await);
         let first = room.keep("the beginning");
-        assert!(room.hold(100).await);
+        assert!(room.reserve(100).await);
         let (last, rest) = (room.keep("the end"), first.slice(4..));
         drop((room, first));
         assert_eq!((shares.taken(), &*rest), (400, &b"beginning"[..]));

@@ -15,7 +15,7 @@ use super::state::WebState;
 use super::{api, auth, content, handshake, messages, origin, pairing};
 use expd_server::error::ApiError;
 
-/// Pages of the door are shown in frames of its own origin alone, and read by no other.
+/// The door's own pages are shown only in frames of their origin, and no other origin reads them.
 const GUARDED: [(HeaderName, &str); 3] = [
     (header::CONTENT_SECURITY_POLICY, "frame-ancestors 'self'"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

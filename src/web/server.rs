@@ -1,4 +1,4 @@
-//! The door as a value: bind, serve, stop.
+//! The server of the door: bind, serve, stop.
 
 use std::io;
 use std::net::SocketAddr;
@@ -30,7 +30,7 @@ use expd_server::engine::{EngineSessions, Heartbeat, SocketTerms};
 use expd_server::keys;
 use expd_server::server::{ServerTerms, listen, serve};
 
-/// Connections of the door. A page has half a dozen.
+/// Maximum number of connections. A page has half a dozen.
 const MAX_CONNECTIONS: usize = 2048;
 
 /// Heartbeat of live sockets, as the network's own.
@@ -74,7 +74,7 @@ pub struct WebParts {
     pub decode: Decode,
 }
 
-/// The door, which has bound its address and does not serve yet.
+/// The door, bound to its address and not serving yet.
 pub struct WebServer {
     listener: TcpListener,
     address: SocketAddr,
@@ -173,7 +173,7 @@ async fn read_key(folder: Option<PathBuf>) -> Secret {
     };
     let path = folder.join(KEY_FILE);
     let read = tokio::task::spawn_blocking(move || read_or_random(&path));
-    // It fails when the runtime stops.
+    // Fails only when the runtime stops.
     read.await.unwrap_or_else(|_| keys::random())
 }
 

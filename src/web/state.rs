@@ -22,13 +22,13 @@ use expd_server::body_memory::BodyMemory;
 use expd_server::engine::{EngineSessions, SocketTerms};
 use expd_server::rate_limiter::RateLimiter;
 
-/// Logins with a wrong key that an app may try at once, and the time until it may once more.
+/// Burst of logins with a wrong key from one app, and the time until another one is allowed.
 const WRONG_LOGINS: (u32, Duration) = (10, Duration::from_secs(2));
 
-/// Requests of an app at once, and the time until one more.
+/// Burst of requests from one app, and the time until another one is allowed.
 const REQUESTS: (u32, Duration) = (2000, Duration::from_millis(1));
 
-/// Handshakes of an app at once, and the time until one more.
+/// Burst of handshakes from one app, and the time until another one is allowed.
 const HANDSHAKES: (u32, Duration) = (64, Duration::from_millis(100));
 
 /// Owner of a live socket.
@@ -65,7 +65,7 @@ pub(super) struct WebState {
 
 /// Rates, by app.
 pub(super) struct Rates {
-    /// By origin, too; as many as the settings name.
+    /// Also by origin; as many as the settings name.
     pub wrong_logins: RateLimiter<(String, String)>,
     pub requests: RateLimiter<String>,
     pub handshakes: RateLimiter<String>,

@@ -1,5 +1,5 @@
-//! A page's subscription to one channel: a cursor into its log, and how far the page has been
-//! given.
+//! A page's subscription to one channel: a cursor into its log, and the position that was
+//! delivered.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -16,15 +16,15 @@ pub(super) struct Subscription {
     /// The channel's ID as the page spelled it last.
     pub id: ChannelId,
     pub log_id: String,
-    /// Position up to which the page was given.
+    /// Position up to which events were delivered to the page.
     pub given: u64,
     /// The page has been told that it is subscribed.
     pub confirmed: bool,
-    /// It goes on where the login has been before.
+    /// It continues from a position of the login.
     pub resumed: bool,
-    /// Given to the page since the last mark.
-    pub unmarked: bool,
-    /// Number of broadcasts given over this socket.
+    /// Events were delivered since the last fence.
+    pub unfenced: bool,
+    /// Number of broadcasts delivered over this socket.
     pub delivered: u64,
 }
 
@@ -37,8 +37,8 @@ impl Subscription {
         (self.channel.clone(), resume)
     }
 
-    /// The time up to which broadcasts may be missing, where an event says that some may be. What
-    /// came before the page was subscribed is not missing.
+    /// The time up to which broadcasts may be missing, if an event reports that some are. Those
+    /// from before the page's subscription do not count.
     pub fn missed(&self, event: &Event) -> Option<Moment> {
         match event {
             Event::Gap(gap) if self.resumed || self.confirmed => Some(gap.to),

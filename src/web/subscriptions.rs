@@ -1,5 +1,4 @@
-//! All subscriptions of a page: their cursors, and how far the page has confirmed what it was
-//! given.
+//! All subscriptions of a page: their cursors, and the positions that the page has confirmed.
 
 use std::collections::HashMap;
 
@@ -10,11 +9,11 @@ use super::subscription::{Events, Subscription};
 use crate::router::{Delivery, Ended, Listener, Resume};
 use expd_domain::{Channel, NameSet};
 
-/// Channels of one page.
+/// Maximum number of channels of one page.
 pub(super) const MAX_CHANNELS: usize = 1000;
 
 /// Events of one subscription, by its number.
-pub(super) type Batch = (usize, Result<Vec<Delivery>, Ended>);
+pub(super) type ReadEvents = (usize, Result<Vec<Delivery>, Ended>);
 
 #[derive(Default)]
 pub(super) struct Subscriptions {
@@ -22,8 +21,8 @@ pub(super) struct Subscriptions {
     all: Vec<Subscription>,
     numbers: HashMap<Channel, usize>,
     events: SelectAll<Events>,
-    /// The mark that was asked for, and the subscriptions that it is about, each with its position.
-    marked: Option<(u64, Vec<(usize, u64)>)>,
+    /// The fence that was sent, and the subscriptions that it covers, each with its position.
+    fenced: Option<(u64, Vec<(usize, u64)>)>,
 }
 
 impl Subscriptions {
@@ -55,46 +54,46 @@ impl Subscriptions {
         });
     }
 
-    /// Waits until one of them has events; for ever where there is none.
-    pub async fn next(&mut self) -> Batch {
+    /// Waits until one of them has events; forever if there is none.
+    pub async fn next(&mut self) -> ReadEvents {
         match self.events.next().await {
             Some(batch) => batch,
             None => std::future::pending().await,
         }
     }
 
-    /// Events of one of them, where there are some already.
-    pub fn next_ready(&mut self) -> Option<Batch> {
+    /// Events of one of them, if there are some already.
+    pub fn next_ready(&mut self) -> Option<ReadEvents> {
         self.events.next().now_or_never().flatten()
     }
 
-    /// True where the page was given something that no mark is about.
-    pub fn is_unmarked(&self) -> bool {
-        self.all.iter().any(|subscription| subscription.unmarked)
+    /// True if events were delivered that no fence covers.
+    pub fn is_unfenced(&self) -> bool {
+        self.all.iter().any(|subscription| subscription.unfenced)
     }
 
-    /// True while a mark is awaited.
-    pub fn is_marked(&self) -> bool {
-        self.marked.is_some()
+    /// True while a fence is awaited.
+    pub fn is_fenced(&self) -> bool {
+        self.fenced.is_some()
     }
 
-    /// Notes a mark that was asked for, about all that the page was given. One that is awaited
-    /// still is part of it.
-    pub fn mark(&mut self, mark: u64) {
-        let awaited = self.marked.take();
+    /// Records a fence that covers everything that was delivered. A fence that is still awaited
+    /// becomes part of it.
+    pub fn fence(&mut self, fence: u64) {
+        let awaited = self.fenced.take();
         let mut about = awaited.map(|(_, about)| about).unwrap_or_default();
         for (number, subscription) in self.all.iter_mut().enumerate() {
-            if std::mem::take(&mut subscription.unmarked) {
+            if std::mem::take(&mut subscription.unfenced) {
                 about.retain(|(other, _)| *other != number);
                 about.push((number, subscription.given));
             }
         }
-        self.marked = Some((mark, about));
+        self.fenced = Some((fence, about));
     }
 
-    /// Positions that a mark confirms; none where a later one is awaited.
-    pub fn confirm(&mut self, mark: u64) -> Option<Vec<(Channel, Resume)>> {
-        let (_, about) = self.marked.take_if(|(asked, _)| *asked <= mark)?;
+    /// Positions that a fence confirms; none if a later one is awaited.
+    pub fn confirm(&mut self, fence: u64) -> Option<Vec<(Channel, Resume)>> {
+        let (_, about) = self.fenced.take_if(|(asked, _)| *asked <= fence)?;
         let positions = about.into_iter().filter_map(|(number, given)| {
             let (channel, mut position) = self.get(number)?.position();
             position.after = given;
@@ -103,8 +102,7 @@ impl Subscriptions {
         Some(positions.collect())
     }
 
-    /// Lets the events through that may be heard now; false where a channel is not to be heard at
-    /// all.
+    /// Sets the events that may be received now; false if a channel is no longer allowed at all.
     pub fn set_events(&mut self, heard: impl Fn(&Channel) -> Option<NameSet>) -> bool {
         for events in &mut self.events {
             let Some(subscription) = self.all.get(events.number) else {

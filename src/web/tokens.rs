@@ -1,10 +1,10 @@
-//! Tokens of the door's own: signed with a key in the state folder, so that they outlive a restart,
+//! The door's own tokens: signed with a key in the state folder, so that they survive a restart,
 //! and bound to an app and an origin.
 //!
 //! Their life does not depend on the wall clock within a boot; see `expd_server::token_life`.
 //!
-//! Restricted tokens read content and layouts alone. They are part of URLs and cookies, and signed
-//! with a key derived from the other, so that neither kind is ever taken for the other.
+//! Restricted tokens read only content and layouts. They are part of URLs and cookies, and are
+//! signed with a key derived from the first, so that neither kind can be mistaken for the other.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ use expd_server::token_life::{BootEnd, Clocks, TokenLife};
 /// Lifetime of a token. The SDK refreshes half way.
 pub(super) const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
-/// A restricted token holds for 30 days or a little more, and is the same for all logins of an app
-/// and origin on one day, so that the URLs of content stay the same and are cached.
+/// A restricted token is valid for 30 days or a little more, and is the same for all logins of an
+/// app and origin on one day, so that the URLs of content stay the same and are cached.
 const RESTRICTED_DAYS: i64 = 31;
 const RESTRICTED_LIFETIME: Duration = Duration::from_secs(31 * 24 * 3600);
 
@@ -93,7 +93,7 @@ impl Tokens {
     /// Claims of a token.
     ///
     /// # Errors
-    /// It is not this door's, or has expired.
+    /// It is not from this door, or has expired.
     pub fn verify(&self, token: &Secret, now: Clocks) -> Result<Claims, ApiError> {
         Self::verified(token, &self.key, LIFETIME, now)
     }
@@ -101,12 +101,12 @@ impl Tokens {
     /// Claims of a restricted token.
     ///
     /// # Errors
-    /// It is not this door's, or has expired.
+    /// It is not from this door, or has expired.
     pub fn verify_restricted(&self, token: &Secret, now: Clocks) -> Result<Claims, ApiError> {
         Self::verified(token, &self.restricted_key, RESTRICTED_LIFETIME, now)
     }
 
-    /// True where the app's credentials are those that the token was issued for.
+    /// True if the app's credentials are those for which the token was issued.
     pub fn is_of(&self, claims: &Claims, app: &WebApp) -> bool {
         claims.fingerprint == self.fingerprint(app)
     }

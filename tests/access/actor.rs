@@ -2,9 +2,9 @@
 //! own.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use expd_client::{
@@ -13,6 +13,7 @@ use expd_client::{
 };
 use expd_domain::{Alphabet, BroadcastId, Channel, ChannelId, Payload};
 use expd_test_support::DEADLINE;
+use expd_test_support::lines::Lines;
 use expd_test_support::process::Home;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
@@ -23,7 +24,7 @@ pub const BUSY: &str = "another NextEvent waits";
 pub struct Other {
     pub child: Child,
     orders: ChildStdin,
-    answers: BufReader<ChildStdout>,
+    answers: Lines,
 }
 
 impl Other {
@@ -69,7 +70,7 @@ impl Other {
             .unwrap();
         Self {
             orders: child.stdin.take().unwrap(),
-            answers: BufReader::new(child.stdout.take().unwrap()),
+            answers: Lines::of(child.stdout.take().unwrap()),
             child,
         }
     }
@@ -88,19 +89,10 @@ impl Other {
     }
 
     pub fn answer(&mut self) -> String {
-        let mut line = String::new();
-        loop {
-            line.clear();
-            assert_ne!(
-                self.answers.read_line(&mut line).unwrap(),
-                0,
-                "it ended instead of an answer"
-            );
-            // The test harness says things of its own, and leaves its line open.
-            if let Some((_, answer)) = line.split_once("answer: ") {
-                return answer.trim_end().to_owned();
-            }
-        }
+        // The test harness says things of its own, and leaves its line open.
+        let line = self.answers.until("answer: ").pop().unwrap();
+        let (_, answer) = line.split_once("answer: ").unwrap();
+        answer.trim_end().to_owned()
     }
 }
 

@@ -72,7 +72,7 @@ async fn a_reload_changes_what_open_listeners_hear() {
     let widened = RULES.replace(r#"events = ["price-*", "stop"]"#, r#"events = ["secret"]"#);
     home.write(&widened);
     daemon.signal("HUP");
-    daemon.said("the settings were read again");
+    daemon.said("settings reloaded");
     for event in ["price-1", "secret"] {
         assert_eq!(root.does(&format!("broadcast menu {event}")).await, "done");
     }
@@ -80,7 +80,7 @@ async fn a_reload_changes_what_open_listeners_hear() {
     // What it has read under the old rules is not handed out under the new ones.
     home.write(RULES);
     daemon.signal("HUP");
-    daemon.said("the settings were read again");
+    daemon.said("settings reloaded");
     assert_eq!(root.does("broadcast menu price-2").await, "done");
     assert_eq!(nobody.told("hear -"), "price-2");
     assert_eq!(nobody.told(&format!("take {listener}")), "price-1");

@@ -28,7 +28,7 @@ allow = [\"run\"]
     for part in [
         "false by []: refused: uid 65534 (nobody)",
         "add \"broadcast\" to a rule",
-        "for this caller there is access[1] (user = nobody",
+        "rules for this caller: access[1] (user = nobody",
     ] {
         assert!(refused.contains(part), "{refused}");
     }
@@ -103,7 +103,10 @@ allow = [\"run\"]
     // One whom no rule is for may ask.
     let mut stranger = Other::new(&home, &["--reuid=9", "--regid=9", "--clear-groups"]);
     let answer = stranger.told("explain listen menu -");
-    assert!(answer.ends_with("no rule is for this caller"), "{answer}");
+    assert!(
+        answer.ends_with("no rule applies to this caller"),
+        "{answer}"
+    );
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ async fn an_instance_that_a_user_runs_is_nobody_elses() {
         assert_eq!(nobody.told(&format!("next {listener}")), "done");
         // A reload leaves instances alone.
         daemon.signal("HUP");
-        daemon.said("the settings were read again");
+        daemon.said("settings reloaded");
         assert_eq!(nobody.told(&format!("next {listener}")), "done");
         assert_eq!(root.does("end -").await, "done");
         assert_eq!(nobody.told("names -"), "default,mine");

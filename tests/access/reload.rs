@@ -26,7 +26,7 @@ async fn a_reload_gives_and_takes_rights_even_of_open_streams() {
             .replace(r#"channels = ["menu"]"#, ""),
     );
     daemon.signal("HUP");
-    daemon.said("the settings were read again");
+    daemon.said("settings reloaded");
     assert_eq!(nobody.told("request /api/devices"), "status 200");
     assert_eq!(root.does("broadcast menu").await, "done");
     let said = nobody.told("hear -");
@@ -67,8 +67,8 @@ async fn a_reload_ends_quiet_streams_that_lose_their_right_at_once() {
     assert!(nobody.told("watch -").starts_with("refused"));
     home.write(RULES);
     daemon.signal("HUP");
-    daemon.said("the settings were read again");
-    daemon.said("the settings were read again");
+    daemon.said("settings reloaded");
+    daemon.said("settings reloaded");
     assert_eq!(nobody.told("watch -"), "Online");
     let watch = root.watch.as_mut().unwrap();
     // Nothing came of the reload: the daemon's end is what comes next.
@@ -116,12 +116,12 @@ async fn a_mistake_in_the_settings_keeps_the_old_ones() {
     daemon.signal("HUP");
     daemon.said("daemon.logg: unknown key; did you mean daemon.log?");
     daemon.said("daemon.listen: must be a text");
-    daemon.said("stay as they were");
+    daemon.said("reload refused: ");
     assert!(nobody.told("broadcast other").contains("[[access]]"));
     home.write(&format!(
         "log = \"info\"\nlisten = \"127.0.0.1:0\"\nmetrics = \"127.0.0.1:0\"\n{RULES}"
     ));
     daemon.signal("HUP");
-    let said = daemon.said("that apply after a restart");
+    let said = daemon.said("need a restart");
     assert!(said.ends_with(": daemon.listen, daemon.metrics"), "{said}");
 }

@@ -34,13 +34,13 @@ allow = ["listen", "status"]
 "#;
 
 /// A daemon on TCP.
-struct World {
+struct TcpDaemon {
     home: Home,
     daemon: Daemon,
     url: String,
 }
 
-impl World {
+impl TcpDaemon {
     fn start(rules: &str) -> Self {
         let home = Home::new(&settings(rules));
         let mut command = home.command(&[]);
@@ -74,8 +74,8 @@ impl World {
 #[tokio::test]
 async fn without_a_token_only_the_health_answers() {
     for rules in ["", RULES] {
-        let world = World::start(rules);
-        let channel = world.channel().await;
+        let served = TcpDaemon::start(rules);
+        let channel = served.channel().await;
         let mut health = HealthClient::new(channel.clone());
         let request = HealthCheckRequest::default();
         health.check(request).await.unwrap();
@@ -103,15 +103,15 @@ async fn without_a_token_only_the_health_answers() {
         }
         let explained = daemon.explain(expd_proto::ExplainRequest::default()).await;
         assert_eq!(explained.unwrap_err().code(), Code::Unauthenticated);
-        assert!(!world.daemon.heard().contains(SECRET));
+        assert!(!served.daemon.heard().contains(SECRET));
     }
 }
 
 #[tokio::test]
 async fn a_token_has_the_rights_of_the_rules_that_name_it() {
-    let world = World::start(RULES);
-    let mut root = Actor::connect(&world.home.socket()).await;
-    let mut dashboard = world.caller(SECRET);
+    let served = TcpDaemon::start(RULES);
+    let mut root = Actor::connect(&served.home.socket()).await;
+    let mut dashboard = served.caller(SECRET);
     assert_eq!(dashboard.told("listen menu"), "done");
     assert_eq!(root.does("broadcast menu").await, "done");
     assert_eq!(dashboard.told("hear -"), "e");
@@ -122,7 +122,7 @@ async fn a_token_has_the_rights_of_the_rules_that_name_it() {
     ] {
         assert!(said.contains(part), "{said}");
     }
-    let mut other = world.caller(&format!("another-{SECRET}"));
+    let mut other = served.caller(&format!("another-{SECRET}"));
     let said = other.told("listen menu");
     assert!(
         said.contains("with the token other") && said.contains("may not listen"),
@@ -160,10 +160,10 @@ async fn a_token_has_the_rights_of_the_rules_that_name_it() {
 #[tokio::test]
 async fn listeners_of_one_token_are_not_anothers_without_rules_for_either() {
     let rules = "[[access]]\nchannels = [\"menu\"]\nallow = [\"listen\"]\n";
-    let world = World::start(rules);
+    let served = TcpDaemon::start(rules);
     let (mut first, mut second) = (
-        world.caller(SECRET),
-        world.caller(&format!("another-{SECRET}")),
+        served.caller(SECRET),
+        served.caller(&format!("another-{SECRET}")),
     );
     let listener = first.told("open menu shared");
     for order in ["next", "cancel"] {
@@ -176,41 +176,41 @@ async fn listeners_of_one_token_are_not_anothers_without_rules_for_either() {
 
 #[tokio::test]
 async fn a_reload_ends_the_streams_of_a_token_that_is_gone() {
-    let world = World::start("");
-    let mut dashboard = world.caller(SECRET);
+    let served = TcpDaemon::start("");
+    let mut dashboard = served.caller(SECRET);
     // Without rules, a token may do everything.
     assert_eq!(dashboard.told("broadcast menu"), "done");
     assert_eq!(dashboard.told("listen menu"), "done");
     dashboard.tell("hear -");
     let changed = settings("").replace("\"a-secret", "\"the-new-secret");
-    world.home.write(&changed);
-    world.daemon.signal("HUP");
+    served.home.write(&changed);
+    served.daemon.signal("HUP");
     let said = dashboard.answer();
     assert!(said.starts_with("refused"), "{said}");
     let said = dashboard.told("broadcast menu");
     assert!(said.contains("is not among those"), "{said}");
     let renewed = format!("the-new{}", &SECRET[1..]);
-    assert_eq!(world.caller(&renewed).told("broadcast menu"), "done");
+    assert_eq!(served.caller(&renewed).told("broadcast menu"), "done");
     assert!(
-        !world.daemon.heard().contains("apply after a restart"),
+        !served.daemon.heard().contains("need a restart"),
         "{}",
-        world.daemon.heard()
+        served.daemon.heard()
     );
 }
 
 #[tokio::test]
 async fn over_tcp_nobody_runs_an_identity() {
-    let world = World::start("");
-    let said = world.caller(SECRET).told("run mine");
+    let served = TcpDaemon::start("");
+    let said = served.caller(SECRET).told("run mine");
     assert!(said.contains("connect to the Unix socket"), "{said}");
 }
 
 #[tokio::test]
 async fn the_command_line_sends_a_token_from_a_file() {
-    let world = World::start(RULES);
+    let served = TcpDaemon::start(RULES);
     let status = |file: Option<&PathBuf>| -> Output {
         let mut command = Command::new(program());
-        command.args(["--socket", &world.url, "status", "--json"]);
+        command.args(["--socket", &served.url, "status", "--json"]);
         command
             .env_remove("EXPD_TOKEN")
             .env_remove("EXPD_TOKEN_FILE");
@@ -219,7 +219,7 @@ async fn the_command_line_sends_a_token_from_a_file() {
         }
         command.output().unwrap()
     };
-    let shown = status(Some(&world.token_file(SECRET)));
+    let shown = status(Some(&served.token_file(SECRET)));
     assert!(
         shown.status.success(),
         "{}",
@@ -228,11 +228,11 @@ async fn the_command_line_sends_a_token_from_a_file() {
     for (output, says) in [
         (status(None), "over TCP every call needs a token"),
         (
-            status(Some(&world.token_file("wrong"))),
+            status(Some(&served.token_file("wrong"))),
             "is not among those",
         ),
         (
-            status(Some(&world.home.folder.path().join("none"))),
+            status(Some(&served.home.folder.path().join("none"))),
             "EXPD_TOKEN_FILE",
         ),
     ] {

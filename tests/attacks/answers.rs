@@ -7,12 +7,12 @@ use expd_proto as proto;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use h2::RecvStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
-use crate::world::{ALONE, APP, World};
-use expd_test_support::DEADLINE;
+use crate::attacked_daemon::{ALONE, APP, AttackedDaemon};
 use expd_test_support::cloud::{Cloud, Reply, login_here};
 use expd_test_support::http2::{Http2, framed, is_root};
+use expd_test_support::{DEADLINE, eventually, eventually_within};
 
 const MB: usize = 1_000_000;
 
@@ -26,11 +26,14 @@ const UNACCOUNTED: usize = SHARE / 4;
 /// Time in which a call is answered that waits for memory behind hundreds of others of its user.
 const PATIENCE: Duration = DEADLINE.saturating_mul(3);
 
+/// Time in which an answer that nobody reads ends by itself; the daemon gives it 30 s.
+const UNREAD_ENDS: Duration = Duration::from_secs(60);
+
 /// Bytes of each answer.
 const LARGE: usize = 900_000;
 
 /// A daemon whose network answers each request for data with `answer`.
-async fn world(answer: Reply) -> (World, Cloud) {
+async fn attacked(answer: Reply) -> (AttackedDaemon, Cloud) {
     let cloud = Cloud::start(move |request, _| {
         if request.is_login() {
             login_here(request)
@@ -45,7 +48,7 @@ async fn world(answer: Reply) -> (World, Cloud) {
         "[instances.default]\nhost = \"{}\"\n[instances.default.credentials]\ntype = \"device\"\nuuid = \"device-1\"\nsecret = \"s\"\n",
         cloud.url
     );
-    (World::start_apart(&settings).await, cloud)
+    (AttackedDaemon::start_apart(&settings).await, cloud)
 }
 
 fn get() -> proto::ApiRequest {
@@ -57,10 +60,10 @@ fn get() -> proto::ApiRequest {
 }
 
 /// Asks for answers behind a window of zero. Returns those that wait, and how many were refused.
-async fn unread(world: &World, requests: usize) -> (Http2, Vec<RecvStream>, usize) {
+async fn unread(attacked: &AttackedDaemon, requests: usize) -> (Http2, Vec<RecvStream>, usize) {
     let mut builder = h2::client::Builder::new();
     builder.initial_window_size(0);
-    let mut client = world.http2(APP, &builder).await;
+    let mut client = attacked.http2(APP, &builder).await;
     let message = framed(&get());
     let mut answers = Vec::new();
     for _ in 0..requests {
@@ -90,10 +93,10 @@ struct Highest {
 }
 
 impl Highest {
-    fn of(world: &World) -> Self {
+    fn of(attacked: &AttackedDaemon) -> Self {
         let stop = tokio_util::sync::CancellationToken::new();
         let stopped = stop.clone();
-        let memory = world.memory_reader();
+        let memory = attacked.memory_reader();
         let mut reading = tokio::task::JoinSet::new();
         reading.spawn(async move {
             let mut highest = memory();
@@ -132,11 +135,11 @@ async fn hold_no_more_than_a_share_and_end(answer: Reply) {
         return;
     }
     let alone = ALONE.lock().await;
-    let (world, _cloud) = world(answer).await;
-    let before = world.memory();
-    let highest = Highest::of(&world);
-    let watch = world.watch().await;
-    let (_client, bodies, refused) = unread(&world, 300).await;
+    let (attacked, _cloud) = attacked(answer).await;
+    let before = attacked.memory();
+    let highest = Highest::of(&attacked);
+    let watch = attacked.watch().await;
+    let (_client, bodies, refused) = unread(&attacked, 300).await;
     let highest = highest.ends().await.saturating_sub(before);
     eprintln!(
         "{} answers wait, {refused} refused, at most {} MB more",
@@ -145,26 +148,25 @@ async fn hold_no_more_than_a_share_and_end(answer: Reply) {
     );
     assert!(refused > 0);
     assert!(highest <= SHARE + UNACCOUNTED, "{} MB more", highest / MB);
-    world.root_gets_in().await;
+    attacked.root_gets_in().await;
     watch.ends_well().await;
     // From here on the daemon waits, which disturbs no other test.
     drop(alone);
 
     // Those that nobody reads end by themselves.
     for mut body in bodies {
-        let ended = timeout(Duration::from_secs(60), body.data()).await;
+        let ended = timeout(UNREAD_ENDS, body.data()).await;
         let ended = ended.expect("an answer waits for ever").unwrap();
         assert!(ended.is_err_and(|error| error.is_reset()), "no reset came");
     }
-    let deadline = Instant::now() + DEADLINE;
-    while world.memory() > before + 30 * MB {
-        assert!(
-            Instant::now() < deadline,
-            "{} MB are kept",
-            world.memory() / MB
-        );
-        sleep(Duration::from_millis(200)).await;
-    }
+    eventually("their memory is given back", async || {
+        let kept = attacked.memory().saturating_sub(before);
+        let is_little = kept <= 30 * MB;
+        is_little
+            .then_some(())
+            .ok_or_else(|| format!("{} MB are kept", kept / MB))
+    })
+    .await;
 }
 
 /// A connection that has carried large answers reads up to 408 KiB at a time, before anybody sees
@@ -175,14 +177,14 @@ async fn what_is_read_ahead_on_used_connections_is_within_the_share() {
         return;
     }
     let _alone = ALONE.lock().await;
-    let (world, _cloud) = world(Reply::new(200, format!("\"{}\"", "x".repeat(LARGE)))).await;
-    let before = world.memory();
-    let highest = Highest::of(&world);
-    let watch = world.watch().await;
+    let (attacked, _cloud) = attacked(Reply::new(200, format!("\"{}\"", "x".repeat(LARGE)))).await;
+    let before = attacked.memory();
+    let highest = Highest::of(&attacked);
+    let watch = attacked.watch().await;
     let mut callers = tokio::task::JoinSet::new();
     let stop = tokio_util::sync::CancellationToken::new();
     for _ in 0..4 {
-        let api = world.api(APP).await.max_decoding_message_size(4 << 20);
+        let api = attacked.api(APP).await.max_decoding_message_size(4 << 20);
         for _ in 0..75 {
             let (mut api, stop) = (api.clone(), stop.clone());
             callers.spawn(async move {
@@ -197,7 +199,7 @@ async fn what_is_read_ahead_on_used_connections_is_within_the_share() {
     sleep(Duration::from_secs(5)).await;
     // Nobody reads any more what these would have been given room for.
     stop.cancel();
-    let (_client, _bodies, _) = unread(&world, 300).await;
+    let (_client, _bodies, _) = unread(&attacked, 300).await;
     let highest = highest.ends().await.saturating_sub(before);
     eprintln!("at most {} MB more", highest / MB);
     assert!(highest <= SHARE + UNACCOUNTED, "{} MB more", highest / MB);
@@ -241,13 +243,13 @@ async fn content_without_end_takes_four_megabytes_plain_or_as_a_bomb() {
         ("plain", endless("", vec![7; 256 << 10])),
         ("a bomb", endless("content-encoding: gzip\r\n", bomb())),
     ] {
-        let (world, _cloud) = world(answer).await;
-        let mut api = world.api(APP).await;
+        let (attacked, _cloud) = attacked(answer).await;
+        let mut api = attacked.api(APP).await;
         // What the first call of all takes, and any other after it, is not the content's.
         drop(api.fetch(content()).await.unwrap());
-        let before = world.memory();
-        let highest = Highest::of(&world);
-        let watch = world.watch().await;
+        let before = attacked.memory();
+        let highest = Highest::of(&attacked);
+        let watch = attacked.watch().await;
         let mut chunks = api.fetch(content()).await.unwrap().into_inner();
         let mut bytes = 0;
         while bytes < 100 * MB {
@@ -269,13 +271,13 @@ async fn an_answer_that_is_a_bomb_is_refused_at_the_bound_on_answers() {
         return;
     }
     let _alone = ALONE.lock().await;
-    let (world, _cloud) = world(endless("content-encoding: gzip\r\n", bomb())).await;
-    let before = world.memory();
-    let highest = Highest::of(&world);
-    let watch = world.watch().await;
+    let (attacked, _cloud) = attacked(endless("content-encoding: gzip\r\n", bomb())).await;
+    let before = attacked.memory();
+    let highest = Highest::of(&attacked);
+    let watch = attacked.watch().await;
     let mut callers = tokio::task::JoinSet::new();
     for _ in 0..3 {
-        let mut api = world.api(APP).await;
+        let mut api = attacked.api(APP).await;
         callers.spawn(async move { api.request(get()).await.unwrap_err() });
     }
     while let Some(status) = callers.join_next().await {
@@ -294,11 +296,11 @@ async fn content_that_nobody_reads_takes_its_users_share_and_ends() {
         return;
     }
     let alone = ALONE.lock().await;
-    let (world, cloud) = world(endless("", vec![7; 256 << 10])).await;
-    let before = world.memory();
-    let highest = Highest::of(&world);
-    let watch = world.watch().await;
-    let mut client = world.http2(APP, &h2::client::Builder::new()).await;
+    let (attacked, cloud) = attacked(endless("", vec![7; 256 << 10])).await;
+    let before = attacked.memory();
+    let highest = Highest::of(&attacked);
+    let watch = attacked.watch().await;
+    let mut client = attacked.http2(APP, &h2::client::Builder::new()).await;
     let mut answers = Vec::new();
     for _ in 0..60 {
         let (response, mut stream) = client.post("/expd.v1.Api/Fetch").await;
@@ -315,14 +317,16 @@ async fn content_that_nobody_reads_takes_its_users_share_and_ends() {
     let highest = highest.ends().await.saturating_sub(before);
     eprintln!("{} wait, at most {} MB more", bodies.len(), highest / MB);
     assert!(highest <= SHARE + UNACCOUNTED, "{} MB more", highest / MB);
-    world.root_gets_in().await;
+    attacked.root_gets_in().await;
     watch.ends_well().await;
     drop(alone);
 
     // Those that nobody reads end by themselves, and with them the network's answers.
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while cloud.connections() > 3 {
-        assert!(Instant::now() < deadline, "{} go on", cloud.connections());
-        sleep(Duration::from_millis(200)).await;
-    }
+    eventually_within(UNREAD_ENDS, "their connections end", async || {
+        let open = cloud.connections();
+        (open <= 3)
+            .then_some(())
+            .ok_or_else(|| format!("{open} go on"))
+    })
+    .await;
 }

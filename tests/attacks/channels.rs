@@ -1,15 +1,12 @@
 //! Apps that open channels without end: the network knows no unsubscribe, and others must not
 //! suffer.
 
-use std::time::{Duration, Instant};
-
 use expd_client::{Client, Event, EventStream, Listen, SubscriptionState};
 use expd_domain::{Channel, Payload};
 use futures_util::StreamExt as _;
-use tokio::time::timeout;
 
-use expd_test_support::DEADLINE;
 use expd_test_support::process::Home;
+use expd_test_support::{eventually, in_time};
 
 /// Waits for the confirmation; nothing but the channel's own state comes before it.
 async fn confirmed(stream: &mut EventStream) {
@@ -23,8 +20,7 @@ async fn confirmed(stream: &mut EventStream) {
             }
         }
     };
-    let in_time = timeout(DEADLINE, confirmed).await;
-    assert!(in_time.is_ok(), "not confirmed within {DEADLINE:?}");
+    in_time("the confirmation", confirmed).await;
 }
 
 #[tokio::test]
@@ -43,21 +39,20 @@ async fn channels_that_one_app_abandoned_do_not_cost_another_its_channel() {
         let mut streams = Vec::new();
         for n in 0..200 {
             let name = format!("short-lived {round} {n}");
-            let opened = timeout(DEADLINE, abandoning.listen(&to(name))).await;
-            streams.push(opened.unwrap().unwrap());
+            let opened = in_time("a stream", abandoning.listen(&to(name))).await;
+            streams.push(opened.unwrap());
         }
         confirmed(streams.last_mut().unwrap()).await;
     }
 
-    let connects = async |client: &Client| {
+    eventually("the connection is replaced", async || {
         let status = client.status().await.unwrap();
-        status.instances[0].counters.connects
-    };
-    let deadline = Instant::now() + DEADLINE;
-    while connects(&client).await < 2 {
-        assert!(Instant::now() < deadline, "the connection is not replaced");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+        let connects = status.instances[0].counters.connects;
+        (connects >= 2)
+            .then_some(())
+            .ok_or_else(|| format!("{connects} connections"))
+    })
+    .await;
     // The other app heard nothing of it, and goes on hearing.
     let payload = Payload::parse("7").unwrap();
     let channel = Channel::new("menu");
@@ -65,11 +60,8 @@ async fn channels_that_one_app_abandoned_do_not_cost_another_its_channel() {
         .broadcast("", &channel, "order", &payload, None)
         .await
         .unwrap();
-    let heard = timeout(DEADLINE, other.next())
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
+    let heard = in_time("the broadcast", other.next()).await;
+    let heard = heard.unwrap().unwrap();
     assert!(
         matches!(&heard.event, Event::Broadcast(b) if b.payload.as_str() == "7"),
         "{heard:?}"

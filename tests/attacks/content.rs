@@ -8,8 +8,8 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::hub_world::{ELSEWHERE, HERE, Hub, WHO, device, user};
-use crate::world::ALONE;
+use crate::attacked_daemon::ALONE;
+use crate::attacked_hub::{ELSEWHERE, HERE, Hub, WHO, device, user};
 
 /// Bytes that one identity may make the hub hold by uploads or deliveries.
 const HELD: usize = 48 * 1024 * 1024;

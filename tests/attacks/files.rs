@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use expd::ipc::{self, SocketPath};
 use rustix::fs::{FlockOperation, Uid};
 
-use crate::world::STRANGER;
+use crate::attacked_daemon::STRANGER;
 use expd_test_support::http2::is_root;
 use expd_test_support::process::{Daemon, Home, program};
 
@@ -62,7 +62,7 @@ fn a_queue_in_the_locks_place_does_not_hold_the_start_up() {
     let lock = home.folder.path().join("expd.sock.lock");
     rustix::fs::mkfifoat(rustix::fs::CWD, &lock, rustix::fs::Mode::from(0o666)).unwrap();
     let said = refusal(&home);
-    assert!(said.contains("its lock is no plain file"), "{said}");
+    assert!(said.contains("its lock is not a regular file"), "{said}");
 }
 
 #[test]

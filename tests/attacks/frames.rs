@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::world::{ALONE, APP, OTHER_APP, World, identity};
+use crate::attacked_daemon::{ALONE, APP, AttackedDaemon, OTHER_APP, identity};
 use expd_test_support::DEADLINE;
 use expd_test_support::http2::{PREFACE, connect_as, frame, framed, head, http2, is_root, own_uid};
 
@@ -19,8 +19,8 @@ const FLOOD: Duration = Duration::from_secs(4);
 /// served.
 async fn flood(open_calls: u32, flood: impl Fn(u32) -> Vec<u8>) {
     let _alone = ALONE.lock().await;
-    let world = World::start("").await;
-    let mut hears = world.network(OTHER_APP).await;
+    let attacked = AttackedDaemon::start("").await;
+    let mut hears = attacked.network(OTHER_APP).await;
     let channel = proto::Channel {
         name: "menu".to_owned(),
         ..Default::default()
@@ -43,8 +43,8 @@ async fn flood(open_calls: u32, flood: impl Fn(u32) -> Vec<u8>) {
             if now.state() == proto::subscription::State::Confirmed
     ) {}
 
-    let watch = world.watch().await;
-    let stream = world.connect(APP).await;
+    let watch = attacked.watch().await;
+    let stream = attacked.connect(APP).await;
     let (mut reader, mut writer) = stream.into_split();
     let mut reads = JoinSet::new();
     reads.spawn(async move {
@@ -74,7 +74,7 @@ async fn flood(open_calls: u32, flood: impl Fn(u32) -> Vec<u8>) {
             break;
         }
     }
-    let mut root = world.network(0).await;
+    let mut root = attacked.network(0).await;
     let start = Instant::now();
     let broadcast = proto::BroadcastRequest {
         channel: Some(channel),
@@ -150,7 +150,7 @@ struct Called(h2::client::ResponseFuture);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_cancelled_calls_do_not_end_the_other_streams_of_a_program() {
-    let (_daemon, home) = crate::world::started("").await;
+    let (_daemon, home) = crate::attacked_daemon::started("").await;
     let stream = connect_as(&home.socket(), own_uid()).await;
     let mut builder = h2::client::Builder::new();
     // It counts what the thousand calls leave unread.
@@ -207,12 +207,12 @@ async fn an_app_that_asks_too_much_is_slowed_down_and_not_cut_off() {
         return;
     }
     let _alone = ALONE.lock().await;
-    let world = World::start("").await;
-    let watch = world.watch().await;
+    let attacked = AttackedDaemon::start("").await;
+    let watch = attacked.watch().await;
     let mut calls = JoinSet::new();
     // As many at once as the user's memory holds on the slowest machine: 40 KiB each.
     for _ in 0..8 {
-        let api = world.api(APP).await;
+        let api = attacked.api(APP).await;
         for _ in 0..190 {
             let api = api.clone();
             calls.spawn(async move {

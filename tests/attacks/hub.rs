@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use expd_domain::Secret;
 use expd_domain::login;
@@ -14,10 +14,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::hub_world::{Answer, ELSEWHERE, HERE, Hub, WHO, app, closed, device, unpaired, user};
-use crate::world::{ALONE, STANDSTILL};
-use expd_test_support::DEADLINE;
+use crate::attacked_daemon::{ALONE, STANDSTILL};
+use crate::attacked_hub::{Answer, ELSEWHERE, HERE, Hub, WHO, app, closed, device, unpaired, user};
 use expd_test_support::process::Home;
+use expd_test_support::{DEADLINE, eventually};
 
 /// Bytes that all strangers of one address together may make the hub hold.
 const HELD: usize = 8 * 1024 * 1024;
@@ -144,20 +144,19 @@ async fn one_identity_has_two_thousand_broadcasts_in_flight() {
     // Each on a connection of its own, and all of them connect before any speaks.
     let broadcasts = join_all((0..CALLS).map(|_| hub.ask(HERE, &request, body.as_bytes())));
     let all_wait = async {
-        let deadline = Instant::now() + DEADLINE;
-        loop {
+        eventually("all are in flight", async || {
             let pending = hub.counters().await.pending_broadcasts;
-            if pending == CALLS {
-                let kept = hub.memory().saturating_sub(before);
-                // The identity has room for its socket, too, which a daemon has besides.
-                subscribe(&mut websocket(&hub, HERE, &token).await).await;
-                // From here on they wait, which disturbs no other test.
-                drop(alone);
-                return kept;
-            }
-            assert!(Instant::now() < deadline, "{pending} are in flight");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            (pending == CALLS)
+                .then_some(())
+                .ok_or_else(|| format!("{pending} are in flight"))
+        })
+        .await;
+        let kept = hub.memory().saturating_sub(before);
+        // The identity has room for its socket, too, which a daemon has besides.
+        subscribe(&mut websocket(&hub, HERE, &token).await).await;
+        // From here on they wait, which disturbs no other test.
+        drop(alone);
+        kept
     };
     let (answers, held) = tokio::join!(broadcasts, all_wait);
     for answer in answers {
@@ -582,9 +581,8 @@ async fn said(socket: &mut TcpStream, text: &str) {
             }
         }
     };
-    timeout(Duration::from_secs(2), read)
-        .await
-        .expect("nothing comes");
+    let came = timeout(STANDSTILL, read).await;
+    came.unwrap_or_else(|_| panic!("no {text} within {STANDSTILL:?}"));
 }
 
 /// A text frame as a client sends it, masked with zeros.

@@ -2,7 +2,7 @@
 
 use tokio::time::timeout;
 
-use crate::world::started;
+use crate::attacked_daemon::started;
 use expd_test_support::DEADLINE;
 use expd_test_support::http2::{connect_as, framed, http2, own_uid, post};
 use expd_test_support::process::Home;

@@ -13,12 +13,13 @@
 )]
 
 mod answers;
+mod attacked_daemon;
+mod attacked_hub;
 mod channels;
 mod content;
 mod files;
 mod frames;
 mod hub;
-mod hub_world;
 mod limits;
 mod network;
 mod paths;
@@ -33,4 +34,3 @@ mod strangers;
 mod texts;
 #[allow(dead_code, reason = "not every helper is used by each kind of attack")]
 mod user_limits;
-mod world;

@@ -7,8 +7,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
+use crate::attacked_daemon::daemon_of;
 use crate::recorder::{Recorder, allowed};
-use crate::world::daemon_of;
 use expd_test_support::DEADLINE;
 use expd_test_support::http2::{channel_as, own_uid};
 use expd_test_support::process::Home;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use expd_proto as proto;
 use tonic::Code;
 
-use crate::world::{APP, OTHER_APP, STRANGER};
+use crate::attacked_daemon::{APP, OTHER_APP, STRANGER};
 use expd_test_support::http2::{channel_as, is_root};
 use expd_test_support::process::{Daemon, Home};
 
@@ -59,7 +59,7 @@ async fn rules_hold(home: &Home, when: &str) {
 /// Reloads, and waits until that has ended; whether it was taken.
 fn reloaded(daemon: &mut Daemon) -> bool {
     daemon.signal("HUP");
-    daemon.said_one_of(&["the settings were read again", "stay as they were"]) == 0
+    daemon.said_one_of(&["settings reloaded", "reload refused: "]) == 0
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn rules_that_are_gone_stay_in_force_until_open_access_is_said_to_be_meant
     daemon.signal("HUP");
     let said = daemon.said("the access rules are gone");
     assert!(said.contains("access = \"open\" under [daemon]"), "{said}");
-    daemon.said("stay as they were");
+    daemon.said("reload refused: ");
     rules_hold(&home, "without rules").await;
     home.write("access = \"open\"\n");
     assert!(reloaded(&mut daemon));
@@ -107,8 +107,8 @@ async fn rules_that_are_gone_stay_in_force_until_open_access_is_said_to_be_meant
     // Both say different things.
     home.write(&format!("access = \"open\"\n{RULES}"));
     daemon.signal("HUP");
-    daemon.said("daemon.access: says that there are no access rules, and there are");
-    daemon.said("stay as they were");
+    daemon.said("daemon.access: declares that there are no access rules, but there are some");
+    daemon.said("reload refused: ");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

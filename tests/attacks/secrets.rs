@@ -3,11 +3,11 @@
 use std::io::{Read as _, Write as _};
 use std::process::Command;
 
+use crate::attacked_daemon::APP;
 use crate::files::as_user;
-use crate::world::APP;
-use expd_test_support::DEADLINE;
 use expd_test_support::http2::is_root;
 use expd_test_support::process::{Daemon, Home, program};
+use expd_test_support::{DEADLINE, eventually_blocking};
 
 /// The command line against a daemon; what it prints.
 fn expd(home: &Home, arguments: &[&str]) -> String {
@@ -61,14 +61,11 @@ fn nothing_of_a_pairing_is_logged(instance: &str) {
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    let end = std::time::Instant::now() + DEADLINE;
-    while listener.try_wait().unwrap().is_none() {
-        assert!(std::time::Instant::now() < end, "no broadcast came");
-        expd(
-            &home,
-            &["broadcast", "menu", "order", "\"seen-in-the-log\""],
-        );
-    }
+    let order = ["broadcast", "menu", "order", "\"seen-in-the-log\""];
+    eventually_blocking("a broadcast ends the listener", || {
+        let ended = listener.try_wait().unwrap();
+        ended.ok_or_else(|| format!("it goes on after another{}", expd(&home, &order)))
+    });
     let stored = home.folder.path().join("state/default.credentials.json");
     let stored: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(stored).unwrap()).unwrap();
@@ -226,7 +223,7 @@ fn a_secret_is_in_the_memory_as_often_as_it_is_in_use_and_no_more() {
     daemon.said("logged in as device ");
     for _ in 0..3 {
         daemon.signal("HUP");
-        daemon.said("the settings were read again");
+        daemon.said("settings reloaded");
     }
     let Some(copies) = copies(daemon.child.id(), secret) else {
         eprintln!("SKIPPED: this process may not look into another's memory");
@@ -300,7 +297,7 @@ fn a_planted_secret_is_found_nowhere_but_where_it_was_put() {
     );
     std::fs::write(home.config(), broken).unwrap();
     daemon.signal("HUP");
-    daemon.said("stay as they were");
+    daemon.said("reload refused: ");
     daemon.signal("TERM");
     assert!(daemon.ended().success());
     seen.push(("the log at trace", daemon.heard()));

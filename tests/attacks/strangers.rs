@@ -7,7 +7,7 @@ use expd_proto::{
 };
 use tonic::{Code, Status};
 
-use crate::world::{APP, STRANGER, daemon_of};
+use crate::attacked_daemon::{APP, STRANGER, daemon_of};
 use expd_test_support::http2::{channel_as, is_root};
 use expd_test_support::process::Home;
 

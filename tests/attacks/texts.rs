@@ -19,8 +19,8 @@ use tonic::transport::Channel as Transport;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
+use crate::attacked_daemon::{ALONE, STANDSTILL, daemon_of, private_memory};
 use crate::recorder::Recorder;
-use crate::world::{ALONE, STANDSTILL, daemon_of, private_memory};
 use expd_test_support::http2::{channel_as, own_uid};
 use expd_test_support::process::{Home, program};
 

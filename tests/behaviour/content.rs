@@ -188,9 +188,9 @@ async fn content_that_comes_encoded_is_decoded_and_its_offset_counts_what_was_de
     }
     let (code, message) = refused(fetch(&client, "/api/delivery/cut", 0).await.unwrap_err());
     assert_eq!(code, Code::Unavailable);
-    assert!(message.contains("encoded (gzip)"), "{message}");
+    assert!(message.contains("truncated gzip data"), "{message}");
     let (_, message) = refused(fetch(&client, "/api/delivery/zstd", 0).await.unwrap_err());
-    assert!(message.contains("encoded (zstd)"), "{message}");
+    assert!(message.contains("Content-Encoding zstd"), "{message}");
 }
 
 #[tokio::test]
@@ -267,7 +267,10 @@ async fn a_request_changes_no_byte_of_its_answer() {
     let answer = get("/api/none").await.unwrap();
     assert_eq!((answer.body, &*answer.raw), (None, &b""[..]));
     let error = get("/api/zstd").await.unwrap_err();
-    assert!(error.message().contains("encoded (zstd)"), "{error:?}");
+    assert!(
+        error.message().contains("Content-Encoding zstd"),
+        "{error:?}"
+    );
     let answer = client.request("", "GET", "/api/raw", BTreeMap::new(), None);
     assert_eq!(answer.await.unwrap().raw, bytes);
     let asked = |r: &Request| r.headers["accept-encoding"] == "gzip, deflate, br";

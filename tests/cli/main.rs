@@ -9,10 +9,11 @@
 
 mod operations;
 
-use std::io::{BufRead as _, BufReader, Lines, Write as _};
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
+use expd_test_support::lines::Lines;
 use expd_test_support::process::{Daemon, Home, program};
 use serde_json::{Value, json};
 
@@ -317,16 +318,9 @@ fn the_network_serves_its_operator_and_ends_when_told_to() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut words = String::new();
-    let mut stderr_lines = BufReader::new(network.stderr.take().unwrap());
+    let mut said = lines_of(&mut network);
     // The log may speak first.
-    while !words.contains("http://") {
-        words.clear();
-        assert!(
-            stderr_lines.read_line(&mut words).unwrap() > 0,
-            "no address"
-        );
-    }
+    let words = said.until("http://").pop().unwrap();
     let (_, address) = words.split_once("http://").unwrap();
     let address = address.split(',').next().unwrap();
     for arguments in [
@@ -479,10 +473,9 @@ impl Served {
 }
 
 /// The next document that has this key.
-fn next_with(documents: &mut Lines<BufReader<ChildStdout>>, key: &str) -> Value {
+fn next_with(documents: &mut Lines, key: &str) -> Value {
     loop {
-        let line = documents.next().expect("the command ended").unwrap();
-        let document: Value = serde_json::from_str(&line).unwrap();
+        let document: Value = serde_json::from_str(&documents.line()).unwrap();
         if let Some(value) = document.get(key) {
             return value.clone();
         }
@@ -493,7 +486,7 @@ fn next_with(documents: &mut Lines<BufReader<ChildStdout>>, key: &str) -> Value 
 fn respond_answers_the_broadcast_that_listen_printed() {
     let served = Served::start();
     let mut listener = served.spawn(&["listen", "menu", "--json", "--count", "1"]);
-    let mut events = BufReader::new(listener.stdout.take().unwrap()).lines();
+    let mut events = Lines::of(listener.stdout.take().unwrap());
     while next_with(&mut events, "subscription")["state"] != "CONFIRMED" {}
     let broadcaster = served.spawn(&[
         "broadcast",
@@ -591,31 +584,25 @@ fn resources_are_listed_made_changed_watched_and_deleted() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut heard = BufReader::new(watch.stdout.take().unwrap()).lines();
-    let notes = BufReader::new(watch.stderr.take().unwrap());
+    let mut heard = Lines::of(watch.stdout.take().unwrap());
+    let mut notes = Lines::of(watch.stderr.take().unwrap());
     let mut watch = Background(watch);
-    let confirmed = notes
-        .lines()
-        .find(|line| line.as_ref().unwrap().contains("confirmed the"));
-    confirmed.expect("it is confirmed").unwrap();
+    notes.until("confirmed the");
     let changed = done(&["things", "edit", uuid, r#"{"name":"bulb","at":{"x":1}}"#]);
     assert!(changed.contains(r#""n":1.00"#), "{changed}");
     assert_eq!(document(&changed)["name"], "bulb");
-    assert_eq!(
-        document(&heard.next().unwrap().unwrap()),
-        document(&changed)
-    );
+    assert_eq!(document(&heard.line()), document(&changed));
     let same = expd(&["things", "edit", uuid, r#"{"name":"bulb"}"#])
         .output()
         .unwrap();
-    assert!(stderr(&same).contains("nothing is changed"), "{same:?}");
+    assert!(stderr(&same).contains("nothing changed"), "{same:?}");
     let mut edit = expd(&["things", "edit", uuid]);
     let edited = edit
         .env_remove("VISUAL")
         .env("EDITOR", "sed -i s/bulb/torch/")
         .output();
     assert_eq!(document(stdout(&edited.unwrap()))["name"], "torch");
-    assert_eq!(document(&heard.next().unwrap().unwrap())["name"], "torch");
+    assert_eq!(document(&heard.line())["name"], "torch");
     assert!(watch.0.wait().unwrap().success());
 
     let table = done(&["things", "list", "name=torch"]);
@@ -725,22 +712,8 @@ fn a_script_learns_by_exit_status_that_the_network_is_there() {
 }
 
 /// Its standard error, line by line.
-fn lines_of(child: &mut Child) -> Lines<BufReader<ChildStderr>> {
-    BufReader::new(child.stderr.take().unwrap()).lines()
-}
-
-/// The lines until one with this text, that one included.
-fn until(lines: &mut impl Iterator<Item = std::io::Result<String>>, text: &str) -> Vec<String> {
-    let mut seen = Vec::new();
-    for line in lines {
-        let line = line.unwrap();
-        let found = line.contains(text);
-        seen.push(line);
-        if found {
-            return seen;
-        }
-    }
-    panic!("{text:?} never came, but: {seen:?}");
+fn lines_of(child: &mut Child) -> Lines {
+    Lines::of(child.stderr.take().unwrap())
 }
 
 #[test]
@@ -755,16 +728,16 @@ fn listen_waits_for_the_daemon_and_tells_an_outage_once() {
         .spawn()
         .unwrap();
     let mut said = lines_of(&mut listener);
-    let waiting = until(&mut said, "waiting for the daemon");
+    let waiting = said.until("waiting for the daemon");
     assert_eq!(waiting.len(), 1, "{waiting:?}");
     let mut daemon = home.start();
-    let listening = until(&mut said, "listening: EXP has confirmed the 2 channels");
+    let listening = said.until("listening: EXP has confirmed the 2 channels");
     assert_eq!(listening.len(), 1, "{listening:?}");
 
     daemon.signal("TERM");
     assert!(daemon.ended().success());
     let mut daemon = home.start();
-    let outage = until(&mut said, "listening again, after");
+    let outage = said.until("listening again, after");
     let told = |words: &str| outage.iter().filter(|line| line.contains(words)).count();
     assert_eq!(
         told("the daemon is stopping; waiting for it"),
@@ -805,7 +778,7 @@ fn listen_says_why_a_channel_is_pending() {
             .unwrap(),
     );
     let mut said = lines_of(&mut listener.0);
-    let pending = until(&mut said, "pending").pop().unwrap();
+    let pending = said.until("pending").pop().unwrap();
     assert!(pending.contains("refuses connections"), "{pending}");
 
     let mut command = expd();
@@ -825,8 +798,8 @@ fn listen_says_why_a_channel_is_pending() {
 }
 
 /// The first document that says why channels are pending.
-fn first_pending(said: &mut Lines<BufReader<ChildStderr>>) -> Value {
-    let line = until(said, r#"{"pending":"#).pop().unwrap();
+fn first_pending(said: &mut Lines) -> Value {
+    let line = said.until(r#"{"pending":"#).pop().unwrap();
     let mut document: Value = serde_json::from_str(&line).unwrap();
     document["pending"].take()
 }
@@ -842,7 +815,7 @@ fn a_listener_beyond_a_limit_waits_for_room_and_the_status_names_it() {
         Background(command.spawn().unwrap())
     };
     let mut first = listen(&["listen", "menu"]);
-    until(&mut lines_of(&mut first.0), "listening");
+    lines_of(&mut first.0).until("listening");
     let mut second = listen(&["listen", "till", "--json"]);
     let mut said = lines_of(&mut second.0);
     let pending = first_pending(&mut said);
@@ -876,7 +849,7 @@ fn a_listener_beyond_a_limit_waits_for_room_and_the_status_names_it() {
     );
 
     drop(first);
-    let mut documents = BufReader::new(second.0.stdout.take().unwrap()).lines();
+    let mut documents = Lines::of(second.0.stdout.take().unwrap());
     loop {
         let subscription = next_with(&mut documents, "subscription");
         if subscription["state"] == "CONFIRMED" {
@@ -889,7 +862,7 @@ fn a_listener_beyond_a_limit_waits_for_room_and_the_status_names_it() {
 fn several_broadcasts_are_sent_and_the_first_failure_says_how_many() {
     let served = Served::start();
     let mut listener = served.spawn(&["listen", "menu", "--count", "5"]);
-    until(&mut lines_of(&mut listener), "confirmed the channel");
+    lines_of(&mut listener).until("confirmed the channel");
     let mut lines = served.command(&["broadcast", "menu", "line", "--lines"]);
     let mut lines = lines
         .stdin(Stdio::piped())
@@ -963,7 +936,7 @@ fn a_broadcast_tells_refused_sent_and_unknown_apart() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    until(&mut lines_of(&mut listener), "confirmed the channel");
+    lines_of(&mut listener).until("confirmed the channel");
     let broadcast = expd(&["broadcast", "menu", "hi", "--timeout", "1m"])
         .stderr(Stdio::piped())
         .spawn()
@@ -1017,7 +990,7 @@ fn the_lines_of_the_greeting_work_in_two_terminals() {
         shell.spawn().unwrap()
     };
     let mut listener = Background(pasted("listen menu --respond"));
-    until(&mut lines_of(&mut listener.0), "confirmed the channel");
+    lines_of(&mut listener.0).until("confirmed the channel");
     let answered = pasted("broadcast menu hi").wait_with_output().unwrap();
     assert_eq!(stdout(&answered), "\"on it\"\n", "{answered:?}");
 }

@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use expd_test_support::process::{Home, program};
 use serde_json::Value;
 
-use super::{Background, device_at, expd, lines_of, nobody, stderr, stdout, until};
+use super::{Background, device_at, expd, lines_of, nobody, stderr, stdout};
 
 /// Findings of `expd doctor` with these settings.
 fn doctor(home: &Home) -> (Option<i32>, Vec<Value>, String) {
@@ -279,7 +279,7 @@ fn top_works_in_a_pipe_and_on_a_terminal_without_colours() {
         command.args(["-c", &format!("menu of the terrace, table {number}")]);
     }
     let mut listener = Background(command.stdout(Stdio::null()).spawn().unwrap());
-    until(&mut lines_of(&mut listener.0), "listening");
+    lines_of(&mut listener.0).until("listening");
     for terminal in ["vt100", "vt220"] {
         on_a_serial_console(&home, terminal);
     }
@@ -379,7 +379,7 @@ fn access_explain_says_which_rule_decides_and_ends_as_it_decides() {
     for part in [
         "refused: uid 1 (daemon)",
         "add \"listen\" to a rule",
-        "no rule is for this caller",
+        "no rule applies to this caller",
     ] {
         assert!(said.contains(part), "{said}");
     }

@@ -26,8 +26,8 @@ pub const DEVICE: &str = "device";
 
 #[derive(Default)]
 struct State {
-    /// Channels that are not confirmed.
-    ignored: HashSet<String>,
+    /// Channels that are not confirmed, each from this connection on.
+    ignored: HashMap<String, usize>,
     /// Nothing is confirmed or delivered; pings are answered.
     deaf: bool,
     /// Maximum number of channels of a socket, and whether the client is told of those beyond it.
@@ -37,11 +37,28 @@ struct State {
     /// Delay of each confirmation.
     delay: Duration,
     /// Every ask, by channel.
-    asks: HashMap<String, Vec<Instant>>,
-    /// Subscribed channels of each open socket.
-    subscribed: HashMap<u64, (ServerSocket, HashSet<String>)>,
+    asks: HashMap<String, Vec<Ask>>,
+    /// The open sockets.
+    clients: HashMap<u64, Client>,
     connects: usize,
     sent: u64,
+}
+
+/// An open socket.
+struct Client {
+    socket: ServerSocket,
+    /// Number of its connection, from 1.
+    connection: usize,
+    /// Its subscribed channels.
+    channels: HashSet<String>,
+}
+
+/// One request for a channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask {
+    pub at: Instant,
+    /// Number of the connection that it came on, from 1.
+    pub connection: usize,
 }
 
 pub struct Scripted {
@@ -73,8 +90,12 @@ impl Scripted {
             ClientEvent::Connected => {
                 let mut state = shared.lock().unwrap();
                 state.connects += 1;
-                let entry = (socket.clone(), HashSet::new());
-                state.subscribed.insert(socket.id, entry);
+                let client = Client {
+                    socket: socket.clone(),
+                    connection: state.connects,
+                    channels: HashSet::new(),
+                };
+                state.clients.insert(socket.id, client);
             }
             ClientEvent::Event(name, ids) if name == "subscribe" => {
                 let ids: Vec<ChannelId> = serde_json::from_value(ids).unwrap();
@@ -83,7 +104,7 @@ impl Scripted {
             }
             ClientEvent::Event(..) => {}
             ClientEvent::Left => {
-                shared.lock().unwrap().subscribed.remove(&socket.id);
+                shared.lock().unwrap().clients.remove(&socket.id);
             }
         });
         let server = server.await;
@@ -97,10 +118,16 @@ impl Scripted {
     pub fn ignore(&self, channel: &str, ignored: bool) {
         let mut state = self.state.lock().unwrap();
         if ignored {
-            state.ignored.insert(channel.to_owned());
+            state.ignored.insert(channel.to_owned(), 0);
         } else {
             state.ignored.remove(channel);
         }
+    }
+
+    /// Confirms a channel no more from this connection on; the first has number 1.
+    pub fn ignore_from(&self, connection: usize, channel: &str) {
+        let mut state = self.state.lock().unwrap();
+        state.ignored.insert(channel.to_owned(), connection);
     }
 
     pub fn deafen(&self, deaf: bool) {
@@ -118,16 +145,13 @@ impl Scripted {
 
     /// Returns the number of open sockets.
     pub fn open(&self) -> usize {
-        self.state.lock().unwrap().subscribed.len()
+        self.state.lock().unwrap().clients.len()
     }
 
     /// The channels of the socket that has the fewest.
     pub fn fewest(&self) -> usize {
         let state = self.state.lock().unwrap();
-        let counts = state
-            .subscribed
-            .values()
-            .map(|(_, channels)| channels.len());
+        let counts = state.clients.values().map(|client| client.channels.len());
         counts.min().unwrap_or_default()
     }
 
@@ -137,13 +161,13 @@ impl Scripted {
 
     /// Forgets who listens on a channel.
     pub fn forget(&self, channel: &str) {
-        for (_, channels) in self.state.lock().unwrap().subscribed.values_mut() {
-            channels.remove(channel);
+        for client in self.state.lock().unwrap().clients.values_mut() {
+            client.channels.remove(channel);
         }
     }
 
-    /// Times at which a channel was asked for.
-    pub fn asks(&self, channel: &str) -> Vec<Instant> {
+    /// Requests for a channel so far.
+    pub fn asks(&self, channel: &str) -> Vec<Ask> {
         let state = self.state.lock().unwrap();
         state.asks.get(channel).cloned().unwrap_or_default()
     }
@@ -163,9 +187,9 @@ impl Scripted {
         let id = ChannelId::encode("o", &Channel::new(channel), expd_domain::Alphabet::UrlSafe);
         let event =
             json!({"id": number.to_string(), "name": "n", "channel": id, "payload": number});
-        for (socket, channels) in state.subscribed.values() {
-            if channels.contains(channel) {
-                socket.emit("broadcast", &event);
+        for client in state.clients.values() {
+            if client.channels.contains(channel) {
+                client.socket.emit("broadcast", &event);
             }
         }
         number
@@ -178,14 +202,21 @@ async fn subscribe(shared: &Arc<Mutex<State>>, socket: &ServerSocket, ids: Vec<C
         let mut confirmed: Vec<Value> = Vec::new();
         let mut refused: Vec<Value> = Vec::new();
         let limit = state.limit;
+        // None where it has left meanwhile.
+        let connection = state.clients.get(&socket.id).map(|it| it.connection);
+        let connection = connection.unwrap_or_default();
         for id in ids {
             let (_, channel) = id.decode().unwrap();
             let asks = state.asks.entry(channel.name.clone()).or_default();
-            asks.push(Instant::now());
-            if state.deaf || state.ignored.contains(&channel.name) {
+            asks.push(Ask {
+                at: Instant::now(),
+                connection,
+            });
+            let from = state.ignored.get(&channel.name);
+            if state.deaf || from.is_some_and(|from| connection >= *from) {
                 continue;
             }
-            if let Some((_, channels)) = state.subscribed.get_mut(&socket.id) {
+            if let Some(Client { channels, .. }) = state.clients.get_mut(&socket.id) {
                 if let Some((most, said)) = limit
                     && channels.len() >= most
                     && !channels.contains(&channel.name)

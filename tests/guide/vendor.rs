@@ -304,6 +304,9 @@ async fn max_age_drops_what_is_older_and_keeps_the_rest_in_order() {
     for n in ["4", "5"] {
         assert_eq!(heard(&mut listener).await.payload.as_str(), n);
     }
+    // Nothing comes between these and what is sent now.
+    menu.broadcast("n", json!(6)).await.unwrap();
+    assert_eq!(heard(&mut listener).await.payload.as_str(), "6");
     let nothing = listener.wait(Duration::from_millis(10)).await.unwrap();
     assert!(nothing.is_none() && !listener.is_ended());
 }

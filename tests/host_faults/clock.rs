@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use expd_client::{Counters, Event};
+use expd_client::Event;
 use expd_domain::{Channel, Payload};
 use tokio::time::{Instant, sleep};
 
 use crate::house::{House, KNOWN};
 use crate::machine::library;
-use expd_test_support::DEADLINE;
 use expd_test_support::network::Network;
 use expd_test_support::traffic::Traffic;
+use expd_test_support::{DEADLINE, eventually_within};
 
 pub const LIBRARY: &str = "libfaketimeMT.so.1";
 
@@ -90,13 +90,14 @@ pub async fn jumps() {
         clock.set(offset);
         // Two changes of the token: the daemon neither storms the login nor stops renewing.
         let began = Instant::now();
-        let changed = |now: &Counters| {
-            now.refreshes >= started.refreshes + 2 && now.connects >= started.connects + 2
-        };
-        while !changed(&house.counters().await) {
-            assert!(began.elapsed() < TOKEN * 2, "{jump}: it renews no more");
-            sleep(Duration::from_millis(50)).await;
-        }
+        let what = format!("{jump}: it renews its token twice");
+        eventually_within(TOKEN * 2, &what, async || {
+            let now = house.counters().await;
+            let renewed =
+                now.refreshes >= started.refreshes + 2 && now.connects >= started.connects + 2;
+            renewed.then_some(()).ok_or_else(|| format!("{now:?}"))
+        })
+        .await;
         traffic.flows(&jump, BOUND).await;
         assert_eq!(traffic.outages_so_far(), [cuts; 3], "{jump}");
         let now = house.counters().await;

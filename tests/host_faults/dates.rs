@@ -1,14 +1,14 @@
 //! The machine boots in 1970 and its clock is set later: ages, uptimes and dates stay true.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
+use std::ops::RangeInclusive;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use expd_client::{Event, LinkState, Time};
+use expd_client::{Client, Event, LinkState};
 use expd_domain::{Channel, Payload};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -16,55 +16,108 @@ use tokio::time::{Instant, sleep};
 use crate::clock::{Clock, LIBRARY};
 use crate::house::{House, KNOWN};
 use crate::machine::library;
+use expd_test_support::lines::Lines;
 use expd_test_support::network::Network;
 use expd_test_support::process::{Daemon, program};
 use expd_test_support::transcript::{Transcript, numbers, to};
 use expd_test_support::{DEADLINE, eventually};
 
-/// Difference between a date and the instant that it names: the answer is on its way for a moment.
+/// Difference between two looks at a clock by a process that may lose its core between them.
 const NEAR: Duration = Duration::from_millis(500);
 
 /// Time for which the clock is wrong: it has to show in no age.
 const WRONG_FOR: Duration = Duration::from_secs(2);
 
-/// A command that lives by the clock, too.
-fn command(prefix: &[String], socket: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(&prefix[0]);
-    command.args(&prefix[1..]).arg(program());
-    command.arg("--socket").arg(socket).args(arguments);
-    command.stdin(Stdio::null());
-    command
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A machine that boots in 1970, with a daemon, and its network, which knows the time.
+struct Machine {
+    network: Network,
+    house: House,
+    clock: Clock,
+    /// What a command has before it that lives by the clock, too.
+    prefix: Vec<String>,
+    daemon: Daemon,
+    /// True times between which the daemon started, and in which it came online.
+    started: RangeInclusive<SystemTime>,
+    online: RangeInclusive<SystemTime>,
 }
 
-fn run(prefix: &[String], socket: &Path, arguments: &[&str]) -> String {
-    let output = command(prefix, socket, arguments).output().unwrap();
-    assert!(output.status.success(), "{arguments:?}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
+impl Machine {
+    /// Boots it; the daemon is online.
+    async fn boot() -> Self {
+        let network = Network::start(HOUR).await;
+        let house = House::new(&format!("http://{}", network.address()), KNOWN);
+        let clock = Clock::new(house.path("clock"));
+        clock.set(&in_1970(100));
+        let prefix = clock.enter(&library(LIBRARY).unwrap());
+        let metrics = house.path("metrics.sock");
+        let metrics = format!("EXPD__DAEMON__METRICS_SOCKET={}", metrics.display());
+        let mut before: Vec<&str> = prefix.iter().map(String::as_str).collect();
+        before.push(&metrics);
+        let begun = SystemTime::now();
+        let daemon = house.start(&before);
+        let started = begun..=SystemTime::now();
+        house.link_is(LinkState::Online, DEADLINE).await;
+        Self {
+            network,
+            house,
+            clock,
+            prefix,
+            daemon,
+            started,
+            online: begun..=SystemTime::now(),
+        }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.prefix[0]);
+        command.args(&self.prefix[1..]).arg(program());
+        command.arg("--socket").arg(self.house.path("expd.sock"));
+        command.args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// `expd listen a`, whose channel is confirmed; says when that was.
+    async fn listener(&self, client: &Client) -> (Program, RangeInclusive<SystemTime>) {
+        let begun = SystemTime::now();
+        let listener = Program::start(self.command(&["listen", "a"]));
+        eventually("the channel is confirmed", async || {
+            let status = client.status().await.unwrap();
+            let channel = status.instances[0].channels.first();
+            let confirmed = channel.is_some_and(|channel| channel.confirmed_at.is_some());
+            confirmed
+                .then_some(())
+                .ok_or_else(|| format!("{channel:?}"))
+        })
+        .await;
+        (listener, begun..=SystemTime::now())
+    }
+
+    async fn shuts_down(mut self) {
+        self.daemon.signal("TERM");
+        assert!(self.daemon.ended().success(), "{}", self.daemon.heard());
+        self.network.stop().await;
+    }
 }
 
 /// A program of which the lines are read as they come.
 struct Program {
     child: Child,
-    lines: Receiver<String>,
+    lines: Lines,
 }
 
 impl Program {
     fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        });
+        let lines = Lines::of(child.stdout.take().unwrap());
         Self { child, lines }
-    }
-
-    fn line(&self) -> String {
-        self.lines.recv_timeout(DEADLINE).unwrap()
     }
 }
 
@@ -81,10 +134,12 @@ fn in_1970(seconds: u64) -> String {
     format!("-{}", now.as_secs() - seconds)
 }
 
-fn is_near(date: Option<Time>, expected: SystemTime) -> bool {
-    let date = date.unwrap().0;
-    let apart = date.duration_since(expected);
-    apart.unwrap_or_else(|early| early.duration()) < NEAR
+/// Checks that a date lies where the test knows that it must.
+fn is_in(what: &str, date: SystemTime, known: &RangeInclusive<SystemTime>) {
+    assert!(
+        (*known.start() - NEAR..=*known.end() + NEAR).contains(&date),
+        "{what}: {date:?}, and it was in {known:?}"
+    );
 }
 
 /// A figure of the metrics.
@@ -98,10 +153,6 @@ fn figure(socket: &Path, name: &str) -> f64 {
     let line = text.lines().find(|line| line.starts_with(name));
     let line = line.unwrap_or_else(|| panic!("no {name} in {text}"));
     line.rsplit(' ').next().unwrap().parse().unwrap()
-}
-
-fn since_1970(time: SystemTime) -> f64 {
-    time.duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
 /// Ages of the status are of so many seconds at the most.
@@ -123,83 +174,93 @@ async fn send(house: &House, payload: &str) {
     sent.await.unwrap();
 }
 
-#[expect(clippy::too_many_lines, reason = "one story, told in order")]
-pub async fn from_1970_on() {
-    let mut network = Network::start(Duration::from_secs(3600)).await;
-    let house = House::new(&format!("http://{}", network.address()), KNOWN);
-    let clock = Clock::new(house.path("clock"));
-    clock.set(&in_1970(100));
-    let prefix = clock.enter(&library(LIBRARY).unwrap());
-    let (socket, metrics) = (house.path("expd.sock"), house.path("metrics.sock"));
-    let figures = format!("EXPD__DAEMON__METRICS_SOCKET={}", metrics.display());
-    let mut before: Vec<&str> = prefix.iter().map(String::as_str).collect();
-    before.push(&figures);
-    let mut daemon: Daemon = house.start(&before);
-    let started = SystemTime::now();
-    house.link_is(LinkState::Online, DEADLINE).await;
-    let online = SystemTime::now();
+pub async fn boots_in_1970() {
+    let mut machine = Machine::boot().await;
     // The login was refused once, and its answer told the time.
-    daemon.said("s behind EXP's");
-    assert!(house.counters().await.logins <= 2);
-    let status = house.client().await.status().await.unwrap();
+    machine.daemon.said("s behind EXP's");
+    assert!(machine.house.counters().await.logins <= 2);
+    let client = machine.house.client().await;
+    let status = client.status().await.unwrap();
     assert!(status.started_at.unwrap().0 < UNIX_EPOCH + Duration::from_secs(200));
+    let (mut listener, _) = machine.listener(&client).await;
+    send(&machine.house, "1").await;
+    let line = listener.lines.line();
+    assert!(line.starts_with("00:0"), "1970 began at midnight: {line}");
+    drop(listener);
+    machine.shuts_down().await;
+}
 
-    let listener = Program::start(command(&prefix, &socket, &["listen", "a"]));
-    let client = house.client().await;
-    eventually("the channel is confirmed", async || {
-        let status = client.status().await.unwrap();
-        let channel = status.instances[0].channels.first();
-        let confirmed = channel.is_some_and(|channel| channel.confirmed_at.is_some());
-        confirmed
-            .then_some(())
-            .ok_or_else(|| format!("{channel:?}"))
-    })
-    .await;
-    let confirmed = SystemTime::now();
-    send(&house, "1").await;
-    let heard = SystemTime::now();
-    assert!(
-        listener.line().starts_with("00:0"),
-        "1970 began at midnight"
-    );
+/// The clock of a machine that booted in 1970 is set right.
+pub async fn are_set_right() {
+    let machine = Machine::boot().await;
+    let client = machine.house.client().await;
+    let (mut listener, confirmed) = machine.listener(&client).await;
+    let sent = SystemTime::now();
+    send(&machine.house, "1").await;
+    listener.lines.line();
+    let heard = sent..=SystemTime::now();
     sleep(WRONG_FOR).await;
 
-    clock.set("+0");
-    daemon_is_right(&house, (started, online, confirmed, heard)).await;
-    for (name, time) in [
-        ("process_start_time_seconds", started),
-        ("expd_link_state_since_timestamp_seconds", online),
-        ("expd_last_broadcast_timestamp_seconds", heard),
+    machine.clock.set("+0");
+    let status = client.status().await.unwrap();
+    let instance = &status.instances[0];
+    let channel = &instance.channels[0];
+    for (what, date, known) in [
+        ("started", status.started_at, &machine.started),
+        ("online", instance.link.since, &machine.online),
+        ("confirmed", channel.confirmed_at, &confirmed),
+        ("heard", channel.last_broadcast_at, &heard),
     ] {
-        let told = figure(&metrics, name);
-        assert!((told - since_1970(time)).abs() < 1.0, "{name} {told}");
+        is_in(what, date.unwrap().0, known);
     }
-    let page = run(&prefix, &socket, &["status"]);
+    assert!(channel.wanted_since <= channel.asked_at && channel.asked_at <= channel.confirmed_at);
+    // The same date each time.
+    let again = client.status().await.unwrap();
+    assert_eq!(again.started_at, status.started_at);
+    assert_eq!(again.instances[0].link.since, instance.link.since);
+    let metrics = machine.house.path("metrics.sock");
+    for (name, known) in [
+        ("process_start_time_seconds", &machine.started),
+        ("expd_link_state_since_timestamp_seconds", &machine.online),
+        ("expd_last_broadcast_timestamp_seconds", &heard),
+    ] {
+        let told = UNIX_EPOCH + Duration::from_secs_f64(figure(&metrics, name));
+        is_in(name, told, known);
+    }
+    let page = machine.run(&["status"]);
     assert!(page.contains("online for "), "{page}");
     has_young_ages(&page);
-    let json: Value = serde_json::from_str(&run(&prefix, &socket, &["status", "--json"])).unwrap();
+    let json: Value = serde_json::from_str(&machine.run(&["status", "--json"])).unwrap();
     let year = &json["startedAt"].as_str().unwrap()[..4];
     assert!(year.parse::<u32>().unwrap() >= 2025, "{json}");
     let before = SystemTime::now();
-    send(&house, "2").await;
+    send(&machine.house, "2").await;
     let hours = [before, SystemTime::now()].map(|time| {
         let time = jiff::Timestamp::try_from(time).unwrap();
         time.strftime("%H:").to_string()
     });
-    let line = listener.line();
+    let line = listener.lines.line();
     assert!(
         hours.iter().any(|hour| line.starts_with(hour)),
         "{line} at {hours:?}"
     );
+    drop(listener);
+    machine.shuts_down().await;
+}
 
-    // An hour back, in the middle of an outage: the gap has the outage's length.
+/// The clock goes back by an hour in the middle of an outage: the gap has the outage's length.
+pub async fn go_back_in_an_outage() {
+    let mut machine = Machine::boot().await;
+    machine.clock.set("+0");
+    let client = machine.house.client().await;
     let ear = Transcript::open(&client, &to("a")).await;
     ear.until_confirmed().await;
-    network.kill().await;
+    machine.network.kill().await;
     let broken = Instant::now();
-    house.link_is(LinkState::Offline, DEADLINE).await;
-    clock.set("-1h");
-    network.start_again().await;
+    machine.house.link_is(LinkState::Offline, DEADLINE).await;
+    machine.clock.set("-1h");
+    let healed = SystemTime::now();
+    machine.network.start_again().await;
     ear.until("the gap", DEADLINE, |heard| {
         heard
             .iter()
@@ -207,68 +268,52 @@ pub async fn from_1970_on() {
     })
     .await;
     let passed = broken.elapsed();
-    let gaps = ear.heard();
-    let gap = gaps.iter().find_map(|it| match &it.event.event {
-        Event::Gap(gap) => Some(gap.clone()),
-        _ => None,
-    });
-    let gap = gap.unwrap();
-    let told = gap
-        .to
-        .unwrap()
-        .0
-        .duration_since(gap.from.unwrap().0)
+    let heard = ear.heard();
+    let (gap, at) = heard
+        .iter()
+        .find_map(|it| match &it.event.event {
+            Event::Gap(gap) => Some((gap.clone(), it.at)),
+            _ => None,
+        })
         .unwrap();
+    let (from, to) = (gap.from.unwrap().0, gap.to.unwrap().0);
+    let told = to.duration_since(from).unwrap();
     // From when the connection was last known to be good.
     let most = passed + Duration::from_secs(30);
     assert!(told <= most, "{told:?} in {gap:?}, after {passed:?}");
-    let hour = Duration::from_secs(3600);
-    assert!(is_near(gap.to, gaps.last().unwrap().at - hour), "{gap:?}");
-
-    // A day ahead: nothing is thrown away, and nobody logs in for it.
-    let logins = house.counters().await.logins;
-    send(&house, "3").await;
-    clock.set("+1d");
-    sleep(Duration::from_millis(200)).await;
-    let status = house.client().await.status().await.unwrap();
-    let channel = &status.instances[0].channels[0];
-    assert!(channel.log_events > 0, "{channel:?}");
-    assert_eq!(house.counters().await.logins, logins);
-    has_young_ages(&run(&prefix, &socket, &["status"]));
-    drop(listener);
-    daemon.signal("TERM");
-    assert!(daemon.ended().success(), "{}", daemon.heard());
-    network.stop().await;
+    is_in("the gap's end", to + HOUR, &(healed..=at));
+    machine.shuts_down().await;
 }
 
-/// The daemon's dates, after its clock was set right.
-async fn daemon_is_right(
-    house: &House,
-    (started, online, confirmed, heard): (SystemTime, SystemTime, SystemTime, SystemTime),
-) {
-    let client = house.client().await;
+/// The clock goes ahead by a day: nothing is thrown away, and nobody logs in for it.
+pub async fn go_ahead_by_a_day() {
+    let machine = Machine::boot().await;
+    machine.clock.set("+0");
+    let client = machine.house.client().await;
+    let ear = Transcript::open(&client, &to("a")).await;
+    ear.until_confirmed().await;
+    let hears = async |number: u64| {
+        send(&machine.house, &number.to_string()).await;
+        let what = format!("broadcast {number}");
+        ear.until(&what, DEADLINE, |heard| {
+            numbers(heard).last() == Some(&number)
+        })
+        .await;
+    };
+    hears(1).await;
+    let logins = machine.house.counters().await.logins;
+    machine.clock.set("+1d");
+    // The log is looked through at each broadcast, and EXP's date in each of its answers.
+    hears(2).await;
+    let answer = client.request("", "GET", "/api/devices", BTreeMap::new(), None);
+    answer.await.unwrap();
+    hears(3).await;
     let status = client.status().await.unwrap();
-    let instance = &status.instances[0];
-    let channel = &instance.channels[0];
-    let slow = Duration::from_secs(2);
-    // What the test noticed came a little later than what the daemon noted.
-    for (what, date, noticed) in [
-        ("started", status.started_at, started),
-        ("online", instance.link.since, online),
-        ("confirmed", channel.confirmed_at, confirmed),
-        ("heard", channel.last_broadcast_at, heard),
-    ] {
-        let date = date.unwrap().0;
-        assert!(
-            date <= noticed + NEAR && date + slow >= noticed,
-            "{what}: {date:?}, noticed {noticed:?}"
-        );
-    }
-    assert!(channel.wanted_since <= channel.asked_at && channel.asked_at <= channel.confirmed_at);
-    // The same date each time.
-    let again = client.status().await.unwrap();
-    assert_eq!(again.started_at, status.started_at);
-    assert_eq!(again.instances[0].link.since, instance.link.since);
+    let channel = &status.instances[0].channels[0];
+    assert_eq!(channel.log_events, 3, "{channel:?}");
+    assert_eq!(machine.house.counters().await.logins, logins);
+    has_young_ages(&machine.run(&["status"]));
+    machine.shuts_down().await;
 }
 
 pub async fn with_a_network_of_its_own() {

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use expd_client::Client;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::house::{House, KNOWN};
-use expd_test_support::DEADLINE;
 use expd_test_support::network::Network;
 use expd_test_support::process::Daemon;
 use expd_test_support::traffic::{Traffic, outages};
+use expd_test_support::{DEADLINE, eventually};
 
 /// From the end of the fault.
 const BOUND: Duration = Duration::from_secs(15);
@@ -27,49 +27,83 @@ const TICKS: f64 = 100.0;
 const WATCHED: Duration = Duration::from_secs(3);
 const BUSY: f64 = 0.4;
 
-pub async fn are_used_up() {
-    let mut network = Network::start(Duration::from_secs(3600)).await;
-    let house = House::new(&format!("http://{}", network.address()), KNOWN);
-    let mut daemon = house.start(&[]);
-    let traffic = Traffic::start(&house.client().await, &network.sender()).await;
-    let before = limit(&daemon, Some(open_files(&daemon)));
+/// A daemon that has no descriptor left, and programs that wait for one.
+struct Exhausted {
+    network: Network,
+    house: House,
+    daemon: Daemon,
+    traffic: Traffic,
+    /// The limit as it was.
+    before: Option<u64>,
+    waiting: Vec<UnixStream>,
+}
 
-    let waiting: Vec<UnixStream> = (0..WAITING)
-        .map(|_| UnixStream::connect(house.path("expd.sock")).unwrap())
-        .collect();
-    daemon.said("cannot accept local connections");
-    let used = cpu_time(&daemon);
+impl Exhausted {
+    async fn start() -> Self {
+        let network = Network::start(Duration::from_secs(3600)).await;
+        let house = House::new(&format!("http://{}", network.address()), KNOWN);
+        let mut daemon = house.start(&[]);
+        let traffic = Traffic::start(&house.client().await, &network.sender()).await;
+        let before = limit(&daemon, Some(open_files(&daemon)));
+        let waiting = (0..WAITING)
+            .map(|_| UnixStream::connect(house.path("expd.sock")).unwrap())
+            .collect();
+        daemon.said("cannot accept local connections");
+        Self {
+            network,
+            house,
+            daemon,
+            traffic,
+            before,
+            waiting,
+        }
+    }
+
+    /// Gives it descriptors again, and sees that all is well; `outages_told` is what each listener
+    /// heard of it.
+    async fn ends(mut self, outages_told: usize) {
+        limit(&self.daemon, self.before);
+        let took = self.traffic.flows("descriptors used up", BOUND).await;
+        eprintln!(
+            "descriptors used up: back {:.1} s after it",
+            took.as_secs_f64()
+        );
+        // Everybody is let in.
+        self.house.client().await.status().await.unwrap();
+        drop(self.waiting);
+        for (_, signals) in self.traffic.end("descriptors used up").await {
+            assert_eq!(outages(&signals), Some(outages_told), "{signals:?}");
+        }
+        self.daemon.signal("TERM");
+        assert!(self.daemon.ended().success(), "{}", self.daemon.heard());
+        self.network.stop().await;
+    }
+}
+
+pub async fn are_used_up() {
+    let exhausted = Exhausted::start().await;
+    let used = cpu_time(&exhausted.daemon);
     sleep(WATCHED).await;
-    let used = cpu_time(&daemon) - used;
+    let used = cpu_time(&exhausted.daemon) - used;
     assert!(
         used < WATCHED.as_secs_f64() * BUSY,
         "it is busy with nothing: {used} s"
     );
     eprintln!("descriptors used up: {used:.2} s of a core in {WATCHED:?}");
+    let traffic = &exhausted.traffic;
     traffic.flows("no descriptors for others", DEADLINE).await;
     assert_eq!(traffic.outages_so_far(), [0; 3]);
+    exhausted.ends(0).await;
+}
 
-    // The connection breaks, those who wait take what that sets free, and none is left for the
-    // next.
-    network.kill().await;
-    network.start_again().await;
-    let said = daemon.said("not connected: opening");
+/// Those who wait take what the broken connection sets free, and none is left for the next.
+pub async fn are_used_up_when_the_connection_breaks() {
+    let mut exhausted = Exhausted::start().await;
+    exhausted.network.kill().await;
+    exhausted.network.start_again().await;
+    let said = exhausted.daemon.said("not connected: opening");
     assert!(said.contains("too many open files"), "{said}");
-    limit(&daemon, before);
-    let took = traffic.flows("descriptors used up", BOUND).await;
-    eprintln!(
-        "descriptors used up: back {:.1} s after it",
-        took.as_secs_f64()
-    );
-    // Everybody is let in.
-    house.client().await.status().await.unwrap();
-    drop(waiting);
-    for (_, signals) in traffic.end("descriptors used up").await {
-        assert_eq!(outages(&signals), Some(1), "{signals:?}");
-    }
-    daemon.signal("TERM");
-    assert!(daemon.ended().success(), "{}", daemon.heard());
-    network.stop().await;
+    exhausted.ends(1).await;
 }
 
 /// A low limit from the start, and local programs that take all they can get: what the connection
@@ -97,14 +131,11 @@ pub async fn are_few() {
     );
     drop(greedy);
     // As soon as the daemon has seen that they are gone.
-    let end = Instant::now() + DEADLINE;
-    while Client::connect(Some(house.path("expd.sock")))
-        .await
-        .is_err()
-    {
-        assert!(Instant::now() < end, "nobody is let in any more");
-        sleep(Duration::from_millis(20)).await;
-    }
+    eventually("programs are let in again", async || {
+        let connected = Client::connect(Some(house.path("expd.sock"))).await;
+        connected.map(drop).map_err(|error| error.to_string())
+    })
+    .await;
     for (_, signals) in traffic.end("few descriptors").await {
         assert_eq!(outages(&signals), Some(1), "{signals:?}");
     }

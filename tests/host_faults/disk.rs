@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use expd_client::LinkState;
 use expd_hub::operator;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::house::House;
-use expd_test_support::DEADLINE;
 use expd_test_support::network::{Network, operator_key};
 use expd_test_support::process::{Daemon, accepts};
 use expd_test_support::traffic::{Traffic, outages};
+use expd_test_support::{DEADLINE, until};
 
 /// From the end of the fault until what was to be stored is stored.
 const BOUND: Duration = Duration::from_secs(15);
@@ -69,7 +69,7 @@ pub async fn is_full() {
     house.link_is(LinkState::Online, DEADLINE).await;
     let traffic = Traffic::start(&client, &network.sender()).await;
     daemon.signal("HUP");
-    daemon.said("the settings were read again");
+    daemon.said("settings reloaded");
 
     std::fs::remove_file(disk.join("ballast")).unwrap();
     let freed = Instant::now();
@@ -126,39 +126,40 @@ pub async fn is_full_when_it_stops() {
     network.stop().await;
 }
 
-/// A device that is paired needs nothing of the disk.
-pub async fn is_full_or_read_only_at_the_start() {
-    let mut network = Network::start(Duration::from_secs(3600)).await;
-    let url = format!("http://{}", network.address());
+pub async fn is_full_at_the_start() {
     // Two things fit: the folder itself and the key.
     let full = "mount -t tmpfs -o nr_inodes=2,mode=0700 none";
-    let read_only = "mount -t tmpfs -o mode=0700 none";
-    for (mount, then, word) in [
-        (full, "true", "free some space on its disk"),
-        (
-            read_only,
-            "mount -o remount,ro none",
-            "make daemon.state_dir writable",
-        ),
-    ] {
-        let house = House::new(&url, "allow_pairing = true\n");
-        let mut file = std::fs::OpenOptions::new();
-        let file = file.create_new(true).write(true).mode(0o600);
-        let mut file = file.open(house.path("key")).unwrap();
-        file.write_all(br#"{"uuid":"daemon","secret":"the secret of daemon"}"#)
-            .unwrap();
-        let state = house.state();
-        std::fs::create_dir(&state).unwrap();
-        let script =
-            format!(r#"{mount} "$0" && cp "$0/../key" "$0/{KEY}" && {then} "$0" && exec "$@""#);
-        let mut daemon = Daemon::spawn(&mut house.command(&on_a_disk(&script, &state)));
-        let said = daemon.said(word);
-        assert!(said.contains(KEY), "{said}");
-        daemon.said("logged in as device daemon");
-        house.link_is(LinkState::Online, DEADLINE).await;
-        daemon.signal("TERM");
-        assert!(daemon.ended().success(), "{}", daemon.heard());
-    }
+    takes_nothing_at_the_start(full, "true", "free some space on its disk").await;
+}
+
+pub async fn is_read_only_at_the_start() {
+    let empty = "mount -t tmpfs -o mode=0700 none";
+    let read_only = "mount -o remount,ro none";
+    takes_nothing_at_the_start(empty, read_only, "make daemon.state_dir writable").await;
+}
+
+/// A device that is paired needs nothing of the disk. The key lies on it between two commands, each
+/// with the folder after it; `word` is what the log says.
+async fn takes_nothing_at_the_start(mount: &str, then: &str, word: &str) {
+    let mut network = Network::start(Duration::from_secs(3600)).await;
+    let url = format!("http://{}", network.address());
+    let house = House::new(&url, "allow_pairing = true\n");
+    let mut file = std::fs::OpenOptions::new();
+    let file = file.create_new(true).write(true).mode(0o600);
+    let mut file = file.open(house.path("key")).unwrap();
+    file.write_all(br#"{"uuid":"daemon","secret":"the secret of daemon"}"#)
+        .unwrap();
+    let state = house.state();
+    std::fs::create_dir(&state).unwrap();
+    let script =
+        format!(r#"{mount} "$0" && cp "$0/../key" "$0/{KEY}" && {then} "$0" && exec "$@""#);
+    let mut daemon = Daemon::spawn(&mut house.command(&on_a_disk(&script, &state)));
+    let said = daemon.said(word);
+    assert!(said.contains(KEY), "{said}");
+    daemon.said("logged in as device daemon");
+    house.link_is(LinkState::Online, DEADLINE).await;
+    daemon.signal("TERM");
+    assert!(daemon.ended().success(), "{}", daemon.heard());
     network.stop().await;
 }
 
@@ -171,11 +172,7 @@ pub async fn takes_no_log() {
     );
     let unheard = ["sh", "-c", r#"exec "$@" 2>/dev/full"#, "sh"];
     let mut daemon = Daemon::spawn(&mut house.command(&unheard));
-    let began = Instant::now();
-    while !accepts(&house.path("expd.sock")) {
-        assert!(began.elapsed() < DEADLINE, "it does not serve");
-        sleep(Duration::from_millis(20)).await;
-    }
+    until("it serves", || accepts(&house.path("expd.sock"))).await;
     let traffic = Traffic::start(&house.client().await, &network.sender()).await;
     daemon.signal("HUP");
     network.kill().await;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use expd_client::{Client, Counters, LinkState};
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep};
 
+use expd_test_support::eventually_within;
 use expd_test_support::process::{Daemon, program};
 
 /// The credentials of a device that every [`expd_test_support::network::Network`] knows.
@@ -86,17 +86,11 @@ impl House {
     /// Waits until its link is in a state.
     pub async fn link_is(&self, wanted: LinkState, within: Duration) {
         let client = self.client().await;
-        let end = Instant::now() + within;
-        loop {
+        eventually_within(within, &format!("the link is {wanted:?}"), async || {
             let link = client.status().await.unwrap().instances[0].link.clone();
-            if link.state == wanted {
-                return;
-            }
-            assert!(
-                Instant::now() < end,
-                "not {wanted:?} within {within:?}: {link:?}"
-            );
-            sleep(Duration::from_millis(50)).await;
-        }
+            let is_so = link.state == wanted;
+            is_so.then_some(()).ok_or_else(|| format!("{link:?}"))
+        })
+        .await;
     }
 }

@@ -58,21 +58,27 @@ macro_rules! faults {
 }
 
 faults! {
-    packets_are_dropped: [LINK, FILTER] packets::are_dropped;
+    packets_are_dropped_for_a_moment: [LINK, FILTER] packets::are_dropped_for_a_moment;
+    packets_are_dropped_until_it_is_noticed: [LINK, FILTER] packets::are_dropped_until_it_is_noticed;
     a_link_comes_up: [LINK] links::come_up;
     an_address_is_replaced: [LINK] links::change_their_address;
     names_are_denied: [LINK] names::are_denied;
     the_name_service_fails: [LINK] names::fail;
     the_name_service_is_silent: [LINK] names::get_no_answer;
     the_clock_jumps: [Need::Library(clock::LIBRARY)] clock::jumps;
-    the_machine_boots_in_1970: [Need::Library(clock::LIBRARY)] dates::from_1970_on;
+    the_machine_boots_in_1970: [Need::Library(clock::LIBRARY)] dates::boots_in_1970;
+    the_clock_of_1970_is_set_right: [Need::Library(clock::LIBRARY)] dates::are_set_right;
+    the_clock_is_set_back_in_an_outage: [Need::Library(clock::LIBRARY)] dates::go_back_in_an_outage;
+    the_clock_is_set_ahead_by_a_day: [Need::Library(clock::LIBRARY)] dates::go_ahead_by_a_day;
     the_machine_boots_in_1970_with_a_network_of_its_own: [Need::Library(clock::LIBRARY)] dates::with_a_network_of_its_own;
     the_process_is_suspended: [] suspend::and_resume;
     the_disk_is_full: [DISK] disk::is_full;
-    the_disk_is_full_or_read_only_at_the_start: [DISK] disk::is_full_or_read_only_at_the_start;
+    the_disk_is_full_at_the_start: [DISK] disk::is_full_at_the_start;
+    the_disk_is_read_only_at_the_start: [DISK] disk::is_read_only_at_the_start;
     the_disk_is_full_when_the_daemon_stops: [DISK] disk::is_full_when_it_stops;
     the_disk_takes_no_log: [] disk::takes_no_log;
     the_descriptors_are_used_up: [] descriptors::are_used_up;
+    the_descriptors_are_used_up_when_the_connection_breaks: [] descriptors::are_used_up_when_the_connection_breaks;
     doctor_finds_a_family_that_does_not_answer: [LINK, FILTER] doctor::finds_a_silent_family;
     doctor_finds_a_clock_that_is_wrong: [Need::Library(clock::LIBRARY)] doctor::finds_a_wrong_clock;
     the_descriptors_are_few: [LIMIT] descriptors::are_few;

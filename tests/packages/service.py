@@ -96,7 +96,7 @@ def settings(world):
     says(machine, check, fine)
     online()
     drop_in(machine, "LoadCredential=expd.default.secret:/etc/expd/nowhere")
-    says(machine, check, "there is no /etc/expd/nowhere, so that the unit does not start", r"^\[exit status 1\]$")
+    says(machine, check, "/etc/expd/nowhere does not exist, so the unit cannot start", r"^\[exit status 1\]$")
 
     # Encrypted for this host.
     store = "/etc/credstore.encrypted"
@@ -153,18 +153,18 @@ def pauses(machine):
     run(f"cp -a {settings_file} /root/good.toml && sed -i 's/^#metrics = /metrics = /' {settings_file}")
     run("systemctl restart --no-block expd.service")
     waiting = machine.start("for i in $(seq 30); do timeout 20 expd status && exit; done; exit 1")
-    said = r"starting in 3 s: 3 starts have failed, the last one because: cannot serve metrics on 127\.0\.0\.1:9101"
+    said = r"starting in 3 s: 3 failed starts, the last one: cannot serve metrics on 127\.0\.0\.1:9101"
     shows(status, said)
     shows("systemctl is-active expd.socket", "^active$")
     if waiting.poll() is not None and waiting.returncode:
         raise Failed(f"a program that waits was turned away: {waiting.communicate()[0]}")
-    says(machine, "expd doctor", "^FAULT +units +expd.service: .*starts have failed, the last one because", r"^\[exit status 1\]$")
+    says(machine, "expd doctor", "^FAULT +units +expd.service: .*failed starts, the last one", r"^\[exit status 1\]$")
     # A restart by hand does not wait, and begins to count anew.
-    shows(status, r"starting in \d+ s: [4-9] starts")
+    shows(status, r"starting in \d+ s: [4-9] failed starts")
     run("systemctl restart expd.service", check=False)
-    shows(status, "starting in 1 s: 2 starts")
+    shows(status, "starting in 1 s: 2 failed starts")
     # Corrected settings end a pause.
-    shows(status, r"starting in \d+ s: [3-9] starts")
+    shows(status, r"starting in \d+ s: [3-9] failed starts")
     run(f"cp -a /root/good.toml {settings_file}")
     shows("systemctl is-active expd.service", "^active$")
     told, _ = waiting.communicate(timeout=40)
@@ -217,9 +217,9 @@ def doctor(machine):
     finds(machine, "units", "warning", r"expd\.socket: inactive", r"systemctl enable --now expd\.socket")
     finds(machine, "socket", "fault", "", "systemctl start expd.socket")
     run("systemctl mask --runtime expd.socket")
-    finds(machine, "units", "fault", r"expd\.socket: it is masked", r"systemctl unmask expd\.socket")
+    finds(machine, "units", "fault", r"expd\.socket: masked", r"systemctl unmask expd\.socket")
     run("systemctl unmask --runtime expd.socket && mkdir -p /run/expd/expd.sock")
-    finds(machine, "socket", "fault", "it is no socket", "never the file")
+    finds(machine, "socket", "fault", "not a socket", "never the file")
     run("systemctl disable expd.service; systemctl start expd.socket; timeout 20 expd status; timeout 20 expd wait-online")
     finds(machine, "units", "warning", "does not start at boot", r"systemctl enable expd\.service")
     run("systemctl enable expd.service")
@@ -292,7 +292,7 @@ def newcomer(machine):
     guest = "runuser -l guest -c "
     machine.run(f"{guest} 'timeout 120 expd serve --embedded >started 2>&1 & echo $! >pid'")
     told = machine.shows("cat /home/guest/started", r"(?s)^ +(expd listen menu .*?)\n.*?^ +(expd broadcast .*?)\n.*Ctrl-C")
-    if not re.search(r"expd\.toml: this user may not read it, and the defaults apply", told.string):
+    if not re.search(r"expd\.toml: this user may not read it; the defaults apply", told.string):
         raise Failed(f"no note about the settings:\n{told.string}")
     listener = machine.start(guest + shlex.quote(f"timeout 100 {told[1]}"))
     machine.shows(guest + shlex.quote(told[2]), "on it")

@@ -201,7 +201,7 @@ fn a_reload_names_the_keys_that_the_reference_says_wait_for_a_restart_and_no_oth
         .replace("/state\"", "/another-state\"");
     std::fs::write(home.config(), &settings).unwrap();
     daemon.signal("HUP");
-    let said = daemon.said("apply after a restart");
+    let said = daemon.said("need a restart");
     let (_, named) = said.split_once("expd): ").unwrap();
     let named: BTreeSet<String> = named.split(',').map(of_reference).collect();
     let (restart, reload) = referenced();

@@ -73,7 +73,7 @@ async fn rules_log_level_and_limits_change_and_no_stream_notices() {
     assert_eq!(*third.ended.lock().unwrap(), None);
     let full = refusal(client.listen(&on("left", "menu")).await);
     assert!(
-        full.contains("of 1 (daemon.limits.max_listeners)"),
+        full.contains("of 1 in total (daemon.limits.max_listeners)"),
         "{full}"
     );
     // On the connection that is there: no other is let in.
@@ -165,7 +165,7 @@ async fn another_secret_in_the_same_file_logs_in_anew_make_before_break() {
     let settings = user(&scene.folder, &scene.network.url()) + &scene.device("right", "door");
     let said = scene.reload(&settings);
     assert!(
-        said.contains("instances changed, and log in anew: left"),
+        said.contains("instances changed, logging in again: left"),
         "{said}"
     );
     let (logins, connects, disconnects) = left;

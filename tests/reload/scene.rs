@@ -136,7 +136,7 @@ impl Scene {
     pub fn reload(&mut self, settings: &str) -> String {
         self.write(settings);
         self.daemon.signal("HUP");
-        let ends = ["the settings were read again", "stay as they were"];
+        let ends = ["settings reloaded", "reload refused: "];
         self.daemon.said_any(&ends).1
     }
 

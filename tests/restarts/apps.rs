@@ -7,9 +7,12 @@ use expd_domain::Channel;
 
 use crate::app::App;
 use crate::scene::{CHANNEL, Scene};
-use expd_test_support::DEADLINE;
 use expd_test_support::judge::{Life, judge};
 use expd_test_support::transcript::{Heard, Transcript, numbers, signals};
+use expd_test_support::{DEADLINE, eventually};
+
+/// Age limit of what a log holds, where it is to be reached.
+const LOG_AGE: Duration = Duration::from_secs(1);
 
 /// An app starts again after a position, and deals with everything up to the first broadcast: what
 /// it is told before that.
@@ -64,7 +67,10 @@ async fn an_app_that_is_killed_in_mid_stream_goes_on_exactly_where_it_was() {
 async fn an_app_that_comes_back_after_the_log_has_moved_on_is_told_first_how_much_it_missed() {
     for (limits, reason) in [
         ("log_events = 100", GapReason::Overflow),
-        ("log_age = \"1s\"", GapReason::Expired),
+        (
+            &format!("log_age = \"{}s\"", LOG_AGE.as_secs()),
+            GapReason::Expired,
+        ),
     ] {
         let scene = Scene::new(&format!("[daemon.limits]\n{limits}\n")).await;
         let _daemon = scene.start();
@@ -79,8 +85,8 @@ async fn an_app_that_comes_back_after_the_log_has_moved_on_is_told_first_how_muc
         let (mut heard, position) = app.kill().await;
         scene.send(300).await;
         if reason == GapReason::Expired {
-            // Everything so far grows too old.
-            tokio::time::sleep(Duration::from_millis(1500)).await;
+            // All that was sent grows too old, which nothing but time does.
+            tokio::time::sleep(LOG_AGE + Duration::from_millis(50)).await;
         }
         let last = scene.send(50).await;
         ear.until("the last one", DEADLINE, |heard| {
@@ -111,14 +117,13 @@ async fn an_app_that_comes_back_after_everybody_was_gone_is_told_first_that_the_
     let (_, position) = app.kill().await;
     // The channel goes with its last listener, after the log's span.
     let client = scene.client().await;
-    let end = tokio::time::Instant::now() + DEADLINE;
-    while !client.status().await.unwrap().instances[0]
-        .channels
-        .is_empty()
-    {
-        assert!(tokio::time::Instant::now() < end, "the channel stays");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    eventually("the channel goes", async || {
+        let status = client.status().await.unwrap();
+        let channels = &status.instances[0].channels;
+        let is_gone = channels.is_empty();
+        is_gone.then_some(()).ok_or_else(|| format!("{channels:?}"))
+    })
+    .await;
     scene.send(5).await;
     let mut app = App::start(&scene.socket(), CHANNEL, Some(&position));
     app.until_confirmed().await;

@@ -148,7 +148,7 @@ async fn at_sigterm_running_calls_finish_waits_and_streams_end_and_new_calls_are
     }
     assert!(daemon.ended().success(), "{}", daemon.heard());
     assert!(
-        !daemon.heard().contains("were aborted"),
+        !daemon.heard().contains("aborted calls"),
         "{}",
         daemon.heard()
     );
@@ -186,7 +186,7 @@ async fn whoever_only_watches_does_not_hold_up_the_stop_and_is_told() {
     assert!(health.message().await.unwrap().is_none());
     assert!(daemon.ended().success(), "{}", daemon.heard());
     assert!(
-        !daemon.heard().contains("were aborted"),
+        !daemon.heard().contains("aborted calls"),
         "{}",
         daemon.heard()
     );
@@ -278,7 +278,7 @@ async fn a_call_that_outlasts_the_drain_is_cut_off_and_its_fate_is_unknown() {
     let error = running.join_next().await.unwrap().unwrap().unwrap_err();
     assert_eq!(error.fate(), Fate::Unknown, "{error:?}");
     assert!(
-        daemon.heard().contains("were aborted"),
+        daemon.heard().contains("aborted calls"),
         "{}",
         daemon.heard()
     );
@@ -363,7 +363,7 @@ async fn a_right_that_a_reload_takes_is_taken_from_waiting_broadcasts_too() {
     scene.waiting(&client, 1).await;
     scene.write(&rules(""), CREDENTIALS);
     daemon.signal("HUP");
-    daemon.said("the settings were read again");
+    daemon.said("settings reloaded");
     scene.network.start_again().await;
     let refused = calls.join_next().await.unwrap().unwrap().unwrap_err();
     assert_eq!(refused.fate(), Fate::Refused, "{refused:?}");

@@ -8,10 +8,10 @@ use std::time::Duration;
 use expd_client::{Client, LinkState};
 use expd_domain::Channel;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, interval, sleep};
+use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
-use expd_test_support::DEADLINE;
+use expd_test_support::eventually;
 use expd_test_support::judge::Book;
 use expd_test_support::network::{Network, Outcome};
 use expd_test_support::process::{Daemon, Home, program};
@@ -100,28 +100,24 @@ impl Scene {
 
     pub async fn linked(&self, state: LinkState) -> Client {
         let client = self.client().await;
-        let end = Instant::now() + DEADLINE;
-        loop {
+        eventually(&format!("the link is {state:?}"), async || {
             let link = client.status().await.unwrap().instances.remove(0).link;
-            if link.state == state {
-                return client;
-            }
-            assert!(Instant::now() < end, "{link:?}");
-            sleep(Duration::from_millis(10)).await;
-        }
+            let is_so = link.state == state;
+            is_so.then_some(()).ok_or_else(|| format!("{link:?}"))
+        })
+        .await;
+        client
     }
 
     /// Waits until so many broadcasts wait for the connection.
     pub async fn waiting(&self, client: &Client, wanted: u32) {
-        let end = Instant::now() + DEADLINE;
-        loop {
+        eventually(&format!("{wanted} broadcasts wait"), async || {
             let seen = client.status().await.unwrap().instances[0].waiting_broadcasts;
-            if seen == wanted {
-                return;
-            }
-            assert!(Instant::now() < end, "{seen} wait");
-            sleep(Duration::from_millis(10)).await;
-        }
+            (seen == wanted)
+                .then_some(())
+                .ok_or_else(|| format!("{seen} wait"))
+        })
+        .await;
     }
 
     /// Sends so many numbers, one after the other, and gives the last.

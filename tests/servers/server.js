@@ -11,7 +11,8 @@
 //   binary               emits an event with bytes in it
 //   disconnect           disconnects everybody from the namespace
 //   kick                 closes everybody's connection
-//   count                prints how many clients are there and how many handshakes were made
+//   count                prints how many clients are there, how many handshakes were made, and how
+//                        many pings of the client that had fewest went there and back
 // The token `refused` is turned away by a middleware, `forbidden` by the HTTP handshake. The server
 // ends with its standard input.
 
@@ -57,8 +58,11 @@ io.use((socket, next) => {
 });
 
 const sockets = new Set();
+const beats = new WeakMap();
 io.on('connection', (socket) => {
   sockets.add(socket);
+  beats.set(socket, 0);
+  socket.conn.on('heartbeat', () => beats.set(socket, beats.get(socket) + 1));
   say({ connected: socket.id, token: socket.handshake.query.token });
   socket.on('disconnect', (reason) => {
     sockets.delete(socket);
@@ -94,7 +98,10 @@ const commands = {
   kick: () => {
     for (const socket of [...sockets]) socket.disconnect(true);
   },
-  count: () => say({ clients: sockets.size, handshakes }),
+  count: () => {
+    const fewest = Math.min(...[...sockets].map((socket) => beats.get(socket)));
+    say({ clients: sockets.size, handshakes, beats: sockets.size ? fewest : 0 });
+  },
 };
 
 readline

@@ -397,12 +397,12 @@ fn operator_key() -> Secret {
 }
 
 /// The embedded network, with what it needs to run.
-struct Network {
+struct PairingServer {
     url: String,
     _serving: JoinSet<Result<(), HubError>>,
 }
 
-impl Network {
+impl PairingServer {
     async fn start(token_ttl: Duration) -> Self {
         let settings = HubSettings {
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -427,7 +427,7 @@ impl Network {
 
 #[tokio::test]
 async fn the_embedded_network_logs_in_refreshes_refuses_and_unpairs() {
-    let network = Network::start(Duration::from_secs(2)).await;
+    let network = PairingServer::start(Duration::from_secs(2)).await;
     let home = TempDir::new().unwrap();
     let known = settings(&network.url, device("device-1", "its secret"));
     let instance = Instance::start(&known);

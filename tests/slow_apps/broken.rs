@@ -16,13 +16,13 @@ use prost::Message as _;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::ALONE;
 use crate::process::{Counts, Process};
-use expd_test_support::DEADLINE;
 use expd_test_support::network::{Network, Outcome};
 use expd_test_support::transcript::{Transcript, numbers, to};
+use expd_test_support::{DEADLINE, eventually};
 
 const CHANNELS: usize = 20;
 
@@ -62,7 +62,7 @@ async fn broken_apps_leave_nothing_behind() {
     let half_closed = half_close(&daemon).await;
     back_to(&daemon, &before, "half-closed sockets").await;
     drop(half_closed);
-    die_in_mid_call(&daemon).await;
+    die_in_mid_call(&daemon, &network).await;
     back_to(&daemon, &before, "apps that died").await;
     never_read(&daemon, &network, &before).await;
     back_to(&daemon, &before, "apps that never read").await;
@@ -177,7 +177,7 @@ async fn half_close(daemon: &Process) -> Vec<UnixStream> {
 
 /// Programs that are killed while they listen or wait for an answer, and connections that break in
 /// a call.
-async fn die_in_mid_call(daemon: &Process) {
+async fn die_in_mid_call(daemon: &Process, network: &Network) {
     let mut programs = Vec::new();
     for _ in 0..10 {
         programs.push(daemon.program(&["listen", "witness", "--json"]));
@@ -199,8 +199,14 @@ async fn die_in_mid_call(daemon: &Process) {
             counts.listeners == 11
         })
         .await;
-    // So that the calls are under way, too.
-    sleep(Duration::from_millis(500)).await;
+    let broadcasts = (programs.len() / 2 + calls.len()) as u64;
+    eventually("the calls are under way", async || {
+        let pending = network.counters().await.pending_broadcasts;
+        (pending == broadcasts)
+            .then_some(())
+            .ok_or_else(|| format!("{pending} of {broadcasts}"))
+    })
+    .await;
     for program in &mut programs {
         program.kill().await.unwrap();
     }

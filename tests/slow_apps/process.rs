@@ -1,6 +1,5 @@
 //! The daemon as a process of its own, so that its memory, descriptors and tasks are its own.
 
-use expd_test_support::process::program;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -11,10 +10,10 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep};
 
-use expd_test_support::DEADLINE;
 use expd_test_support::network::Network;
+use expd_test_support::process::program;
+use expd_test_support::{eventually, eventually_within};
 
 pub struct Process {
     child: Child,
@@ -81,11 +80,11 @@ impl Process {
             metrics,
             _folder: folder,
         };
-        let deadline = Instant::now() + DEADLINE;
-        while Client::connect(Some(process.socket.clone())).await.is_err() {
-            assert!(Instant::now() < deadline, "the daemon does not start");
-            sleep(Duration::from_millis(20)).await;
-        }
+        eventually("the daemon serves", async || {
+            let connected = Client::connect(Some(process.socket.clone())).await;
+            connected.map(drop).map_err(|error| error.to_string())
+        })
+        .await;
         process
     }
 
@@ -151,18 +150,14 @@ impl Process {
         within: Duration,
         good: impl Fn(&Counts) -> bool,
     ) -> Counts {
-        let deadline = Instant::now() + within;
-        loop {
+        eventually_within(within, what, async || {
             let counts = self.counts().await;
-            if good(&counts) {
-                return counts;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "not {what} after {within:?}: {counts:?}"
-            );
-            sleep(Duration::from_millis(50)).await;
-        }
+            let is_good = good(&counts);
+            is_good
+                .then_some(counts)
+                .ok_or_else(|| format!("{counts:?}"))
+        })
+        .await
     }
 
     pub async fn status(&self) -> Status {

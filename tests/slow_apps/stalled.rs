@@ -13,9 +13,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::ALONE;
 use crate::process::Process;
-use expd_test_support::DEADLINE;
 use expd_test_support::network::{Network, Outcome, Sender};
 use expd_test_support::transcript::to;
+use expd_test_support::{DEADLINE, eventually};
 
 const STALLED: usize = 100;
 const HEALTHY: usize = 10;
@@ -220,14 +220,14 @@ async fn a_hundred_stalled_apps_cost_the_others_nothing() {
         reading.spawn(app.clone().read(stream));
         healthy.push(app);
     }
-    let confirmed = |status: &expd_client::Status| {
-        let channels = &status.instances[0].channels;
-        channels.first().is_some_and(|c| c.confirmed_at.is_some())
-    };
-    let deadline = Instant::now() + DEADLINE;
-    while !confirmed(&daemon.status().await) {
-        assert!(Instant::now() < deadline, "not confirmed");
-    }
+    eventually("the channel is confirmed", async || {
+        let channels = daemon.status().await.instances.remove(0).channels;
+        let is_confirmed = channels.first().is_some_and(|c| c.confirmed_at.is_some());
+        is_confirmed
+            .then_some(())
+            .ok_or_else(|| format!("{channels:?}"))
+    })
+    .await;
     let sender = network.sender();
 
     // Nobody stalls: how late this machine is by itself.

@@ -21,6 +21,7 @@ use std::time::{Duration, SystemTime};
 
 use expd_client::Position;
 use expd_domain::Channel;
+use expd_test_support::eventually_within;
 use expd_test_support::judge::Book;
 use expd_test_support::network::Network;
 use expd_test_support::process::{Daemon, Home, program};
@@ -28,7 +29,7 @@ use expd_test_support::soak::{Line, Run, Said, judge};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdout};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, interval, sleep, timeout};
+use tokio::time::{Instant, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 const CHANNEL: &str = "soak";
@@ -132,19 +133,16 @@ impl App {
     /// Waits until it hears what is sent from now on, and for a while.
     async fn hears(&mut self, book: &Book, after: &str) {
         let mark = book.sent().len() as u64 + CALM;
-        let end = Instant::now() + RECOVERY;
-        while self.last_heard().is_none_or(|last| last < mark) {
+        let what = format!("{} hears {mark} after {after}", self.language);
+        eventually_within(RECOVERY, &what, async || {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("{} ended by itself after {after}: {status}", self.language);
             }
             let seen = self.last_heard();
-            assert!(
-                Instant::now() < end,
-                "{} does not hear again after {after}: {seen:?} of {mark}",
-                self.language
-            );
-            sleep(Duration::from_millis(20)).await;
-        }
+            let hears = seen.is_some_and(|last| last >= mark);
+            hears.then_some(()).ok_or_else(|| format!("{seen:?}"))
+        })
+        .await;
     }
 }
 
@@ -278,16 +276,15 @@ async fn nothing_is_missing_that_was_not_told_whatever_restarts() {
     let (last, _) = book
         .send(&network.sender(), &Channel::new(CHANNEL), "n")
         .await;
-    let deadline = Instant::now() + RECOVERY;
     for app in &mut apps {
-        while app.last_heard() != Some(last) {
-            assert!(
-                Instant::now() < deadline,
-                "{} missed the last",
-                app.language
-            );
-            sleep(Duration::from_millis(20)).await;
-        }
+        let what = format!("{} hears the last ({last})", app.language);
+        eventually_within(RECOVERY, &what, async || {
+            let seen = app.last_heard();
+            (seen == Some(last))
+                .then_some(())
+                .ok_or_else(|| format!("{seen:?}"))
+        })
+        .await;
         app.end("TERM").await;
     }
     let sent = book.sent();

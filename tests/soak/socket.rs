@@ -1,11 +1,11 @@
 //! The default socket: programs of another user find the daemon where the command line does, in
 //! each place where it may be.
 
-use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{DirBuilderExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use expd_test_support::lines::Lines;
 use expd_test_support::process::{Daemon, Home, program};
 
 use crate::programs;
@@ -126,9 +126,8 @@ fn find(home: &Home, place: &Place, finders: &[(&str, Vec<PathBuf>)]) {
 /// Starts a program, and ends it once it listens.
 fn hears(name: &str, command: &mut Command) {
     let mut program = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut said = String::new();
-    let mut output = BufReader::new(program.stdout.take().unwrap());
-    output.read_line(&mut said).unwrap();
+    let mut output = Lines::of(program.stdout.take().unwrap());
+    let said = output.line();
     assert!(said.contains("\"ready\":"), "{name} said {said:?}");
     let pid = program.id().to_string();
     let sent = Command::new("kill").args(["-s", "TERM", &pid]).status();

@@ -5,7 +5,7 @@ use expd_test_support::process::Daemon;
 use serde_json::Value;
 
 use crate::page::{Page, PollingPage};
-use crate::world::{BOARD_ORIGIN, World};
+use crate::page_host::{BOARD_ORIGIN, PageHost};
 
 /// Records of one kind that a page causes within a minute and that are shown.
 const MAX_SHOWN: usize = 10;
@@ -22,22 +22,22 @@ fn record(daemon: &mut Daemon, event: JournalEvent) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_has_missed_something_is_in_the_journal_with_its_app_and_origin() {
     const LOG: u64 = 4;
-    let mut world =
-        World::with_limits(&format!("log_format = \"json\"\nlimits.log_events = {LOG}")).await;
-    let token = world.log_in().await;
-    let late = PollingPage::open(&world, &token).await;
-    late.subscribe(&world).await;
+    let mut host =
+        PageHost::with_limits(&format!("log_format = \"json\"\nlimits.log_events = {LOG}")).await;
+    let token = host.log_in().await;
+    let late = PollingPage::open(&host, &token).await;
+    late.subscribe(&host).await;
     late.poll_until("42[\"subscribed\"").await;
-    let token = world.log_in().await;
-    let mut other = Page::open(&world, &token).await;
-    other.subscribe(&world).await;
+    let token = host.log_in().await;
+    let mut other = Page::open(&host, &token).await;
+    other.subscribe(&host).await;
     for number in 1..=2 * LOG {
-        world.send(number).await;
+        host.send(number).await;
         assert_eq!(other.number().await, Some(number));
     }
     // It has not polled since: the log no longer has what comes next.
     assert!(late.poll().await.is_empty());
-    let cut = record(&mut world.daemon, JournalEvent::PageCut);
+    let cut = record(&mut host.daemon, JournalEvent::PageCut);
     for (field, value) in [
         ("instance", "default"),
         ("app", "board"),
@@ -50,13 +50,13 @@ async fn a_page_that_has_missed_something_is_in_the_journal_with_its_app_and_ori
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_pages_are_in_the_journal_each_kind_some_times_a_minute() {
-    let mut world = World::with_limits("log_format = \"json\"").await;
+    let mut host = PageHost::with_limits("log_format = \"json\"").await;
     for number in 0..3 * MAX_SHOWN {
         let origin = format!("https://evil-{number}.example");
-        let foreign = world.ask("GET", "/api/devices", &origin, "stolen").await;
+        let foreign = host.ask("GET", "/api/devices", &origin, "stolen").await;
         assert_eq!(foreign.status, 403, "{foreign:?}");
     }
-    let foreign = record(&mut world.daemon, JournalEvent::PageRefused);
+    let foreign = record(&mut host.daemon, JournalEvent::PageRefused);
     for (field, value) in [
         ("origin", "https://evil-0.example"),
         ("code", "request.origin.foreign"),
@@ -64,9 +64,9 @@ async fn refused_pages_are_in_the_journal_each_kind_some_times_a_minute() {
         assert_eq!(foreign[field], value, "{field}: {foreign}");
     }
     assert!(foreign["app"].is_null(), "{foreign}");
-    let wrong = world.try_log_in("board", "wrong", BOARD_ORIGIN).await;
+    let wrong = host.try_log_in("board", "wrong", BOARD_ORIGIN).await;
     assert_eq!(wrong.status, 401, "{wrong:?}");
-    let line = world.daemon.said("authentication.credentials");
+    let line = host.daemon.said("authentication.credentials");
     let wrong: Value = serde_json::from_str(&line).unwrap();
     for (field, value) in [
         ("event", "page-refused"),
@@ -76,7 +76,7 @@ async fn refused_pages_are_in_the_journal_each_kind_some_times_a_minute() {
     ] {
         assert_eq!(wrong[field], value, "{field}: {wrong}");
     }
-    let heard = world.daemon.heard();
+    let heard = host.daemon.heard();
     let shown = heard.matches("\"code\":\"request.origin.foreign\"");
     assert_eq!(shown.count(), MAX_SHOWN, "{heard}");
 }

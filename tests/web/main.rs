@@ -12,8 +12,8 @@ mod delivery;
 mod journal;
 mod logins;
 mod page;
+mod page_host;
 mod refresh;
-mod world;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -242,7 +242,7 @@ fn an_app_that_a_reload_removes_is_gone() {
     let others_rule = "[[access]]\napp = \"till\"\nallow = [\"request\"]\n";
     write(&door.home, &[TILL, others_rule]);
     door.daemon.signal("HUP");
-    door.daemon.said("the settings were read again");
+    door.daemon.said("settings reloaded");
     let list = door.ask("GET /api/devices", &headers, "");
     assert_eq!(list.status(), 401, "{list}");
     let login = door.log_in_as("board", &[("Origin", ORIGIN)]);

@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use crate::world::{Answered, BOARD_ORIGIN, World};
+use crate::page_host::{Answered, BOARD_ORIGIN, PageHost};
 
 /// A page over a WebSocket.
 pub struct Page(WebSocketStream<TcpStream>);
@@ -24,26 +24,26 @@ const DISCONNECT: &str = "41";
 
 impl Page {
     /// Opens the page's socket, or returns the refusal.
-    pub async fn try_open(world: &World, token: &str) -> Result<Self, Answered> {
-        Self::connect(world, token, None).await
+    pub async fn try_open(host: &PageHost, token: &str) -> Result<Self, Answered> {
+        Self::connect(host, token, None).await
     }
 
-    pub async fn open(world: &World, token: &str) -> Self {
-        Self::try_open(world, token).await.unwrap()
+    pub async fn open(host: &PageHost, token: &str) -> Self {
+        Self::try_open(host, token).await.unwrap()
     }
 
     /// The same, for a page that takes little at a time.
-    pub async fn open_narrow(world: &World, token: &str) -> Self {
-        Self::connect(world, token, Some(4096)).await.unwrap()
+    pub async fn open_narrow(host: &PageHost, token: &str) -> Self {
+        Self::connect(host, token, Some(4096)).await.unwrap()
     }
 
-    async fn connect(world: &World, token: &str, buffer: Option<u32>) -> Result<Self, Answered> {
+    async fn connect(host: &PageHost, token: &str, buffer: Option<u32>) -> Result<Self, Answered> {
         let socket = TcpSocket::new_v4().unwrap();
         if let Some(bytes) = buffer {
             socket.set_recv_buffer_size(bytes).unwrap();
         }
-        let stream = socket.connect(([127, 0, 0, 1], world.port).into()).await;
-        let url = world.url(&format!(
+        let stream = socket.connect(([127, 0, 0, 1], host.port).into()).await;
+        let url = host.url(&format!(
             "/socket.io/?EIO=3&transport=websocket&token={token}"
         ));
         let mut request = url.replacen("http", "ws", 1).into_client_request().unwrap();
@@ -68,14 +68,14 @@ impl Page {
         while self.packet().await.expect("the transport was closed") != CONNECT {}
     }
 
-    /// Subscribes to the world's channel, and waits for the confirmation.
-    pub async fn subscribe(&mut self, world: &World) {
-        assert!(self.try_subscribe(world).await, "the transport was closed");
+    /// Subscribes to the host's channel, and waits for the confirmation.
+    pub async fn subscribe(&mut self, host: &PageHost) {
+        assert!(self.try_subscribe(host).await, "the transport was closed");
     }
 
     /// False where the transport is closed instead.
-    pub async fn try_subscribe(&mut self, world: &World) -> bool {
-        let ids = serde_json::to_string(&[world.channel_id()]).unwrap();
+    pub async fn try_subscribe(&mut self, host: &PageHost) -> bool {
+        let ids = serde_json::to_string(&[host.channel_id()]).unwrap();
         let packet = Message::text(format!("42[\"subscribe\",{ids}]"));
         if self.0.send(packet).await.is_err() {
             return false;
@@ -128,6 +128,9 @@ fn number(packet: &str) -> Option<u64> {
 /// Time after which a refresh is answered whatever the page has confirmed.
 pub const HOLD_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Time after which a page that takes nothing is cut.
+pub const CUT_AFTER: Duration = Duration::from_secs(10);
+
 /// A page over long polling.
 pub struct PollingPage {
     http: reqwest::Client,
@@ -135,11 +138,11 @@ pub struct PollingPage {
 }
 
 impl PollingPage {
-    pub async fn open(world: &World, token: &str) -> Self {
-        let url = world.url(&format!(
+    pub async fn open(host: &PageHost, token: &str) -> Self {
+        let url = host.url(&format!(
             "/socket.io/?EIO=3&transport=polling&b64=1&token={token}"
         ));
-        let http = world.http.clone();
+        let http = host.http.clone();
         let mut page = Self { http, url };
         let packets = page.poll().await;
         let handshake: Value = serde_json::from_str(&packets[0][1..]).unwrap();
@@ -149,18 +152,18 @@ impl PollingPage {
     }
 
     /// Opens one that is subscribed and was given the number 1, which it has yet to confirm.
-    pub async fn with_first_number(world: &World, token: &str) -> Self {
-        let page = Self::open(world, token).await;
-        page.subscribe(world).await;
+    pub async fn with_first_number(host: &PageHost, token: &str) -> Self {
+        let page = Self::open(host, token).await;
+        page.subscribe(host).await;
         page.poll_until("42[\"subscribed\"").await;
-        world.send(1).await;
+        host.send(1).await;
         assert_eq!(page.poll_until("42[\"broadcast\"").await, [1]);
         page
     }
 
-    /// Asks to subscribe to the world's channel.
-    pub async fn subscribe(&self, world: &World) {
-        let ids = serde_json::to_string(&[world.channel_id()]).unwrap();
+    /// Asks to subscribe to the host's channel.
+    pub async fn subscribe(&self, host: &PageHost) {
+        let ids = serde_json::to_string(&[host.channel_id()]).unwrap();
         let packet = format!("42[\"subscribe\",{ids}]");
         let request = self
             .http

@@ -105,6 +105,9 @@ pub struct Refusal {
     pub code: Code,
     /// The cause and the remedy, for people.
     pub message: String,
+    /// The daemon's reason in one word for programs (`google.rpc.ErrorInfo`), such as `OFFLINE` or
+    /// `STOPPING`; `None` if EXP refused the call, or the daemon names none.
+    pub reason: Option<String>,
     /// EXP's own error, if EXP refused the call.
     pub exp: Option<ExpError>,
     /// Time after which another attempt makes sense, if the daemon knows it.
@@ -170,6 +173,14 @@ impl ClientError {
     /// True if this user may not open the daemon's socket.
     pub fn is_denied(&self) -> bool {
         matches!(self, Self::NotReachable { denied: true, .. })
+    }
+
+    /// The daemon's reason in one word for programs, as in [`Refusal::reason`].
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Refused(refusal) => refusal.reason.as_deref(),
+            _ => None,
+        }
     }
 
     /// Time after which another attempt makes sense, if the daemon reports it.
@@ -303,11 +314,15 @@ impl ClientError {
                 message: info.metadata.get("message")?.clone(),
             })
         });
+        let reason = info
+            .filter(|_| exp.is_none())
+            .map(|info| info.reason.clone());
         let fate = info.and_then(|info| Fate::from_word(info.metadata.get("fate")?));
         let retry_after = details.retry_info().and_then(|info| info.retry_delay);
         Self::Refused(Box::new(Refusal {
             code: status.code(),
             message: status.message().to_owned(),
+            reason,
             exp,
             retry_after,
             fate,
@@ -390,11 +405,24 @@ mod tests {
             panic!("not taken as the daemon's answer");
         };
         assert_eq!(refusal.code, Code::NotFound);
+        assert_eq!(refusal.reason, None, "the code is EXP's");
         assert_eq!(refusal.retry_after, Some(Duration::from_millis(1500)));
         assert_eq!(
             refusal.to_string(),
             "EXP refused the response [network.broadcast.unknown] (EXP says: No such broadcast.); try again in 1s 500ms"
         );
+    }
+
+    #[test]
+    fn a_reason_of_the_daemon_is_told_to_programs() {
+        let mut details = ErrorDetails::new();
+        details.set_error_info("STOPPING", "expd", HashMap::new());
+        let status = tonic::Status::with_error_details(Code::Unavailable, "words", details);
+        let error = ClientError::from_status(Path::new("/s"), "Network.Listen", &status);
+        assert_eq!(error.reason(), Some("STOPPING"));
+        let status = tonic::Status::new(Code::Unavailable, "the daemon is stopping");
+        let error = ClientError::from_status(Path::new("/s"), "Network.Listen", &status);
+        assert_eq!(error.reason(), None);
     }
 
     #[test]

@@ -11,31 +11,30 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use expd_domain::login::{self, Claims};
 use expd_domain::{Alphabet, Channel, ChannelId, Secret};
 use expd_hub::{CountersSnapshot, Hub, HubDevice, HubError, HubSettings};
-use expd_test_support::DEADLINE;
+use expd_test_support::{DEADLINE, eventually};
 use futures_util::future::join_all;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// Broadcasts that one daemon has in flight, each on its own connection.
 const CALLS: usize = 2048;
 
-struct World {
+struct RunningHub {
     address: SocketAddr,
     /// Ends the hub on drop.
     _serving: JoinSet<Result<(), HubError>>,
 }
 
-impl World {
+impl RunningHub {
     async fn start() -> Self {
         let settings = HubSettings {
             listen: ([127, 0, 0, 1], 0).into(),
@@ -128,15 +127,12 @@ impl World {
     }
 
     async fn counters_become(&self, wanted: impl Fn(&CountersSnapshot) -> bool) {
-        let deadline = Instant::now() + DEADLINE;
-        loop {
+        eventually("the counters are as wanted", async || {
             let counters = self.counters().await;
-            if wanted(&counters) {
-                return;
-            }
-            assert!(Instant::now() < deadline, "the counters stay {counters:?}");
-            sleep(Duration::from_millis(20)).await;
-        }
+            let is_so = wanted(&counters);
+            is_so.then_some(()).ok_or_else(|| format!("{counters:?}"))
+        })
+        .await;
     }
 }
 
@@ -167,32 +163,32 @@ async fn one_identity_has_two_thousand_broadcasts_in_flight() {
         ..getrlimit(Resource::Nofile)
     };
     setrlimit(Resource::Nofile, limit).unwrap();
-    let world = World::start().await;
-    let token = world.token("screen").await;
+    let hub = RunningHub::start().await;
+    let token = hub.token("screen").await;
     // As a daemon has one, which takes a slot, too.
-    let socket = world.subscribed(&token).await;
+    let socket = hub.subscribed(&token).await;
     let head = broadcast(&token, 10_000);
     let body = json!({"name": "n", "channel": {"name": "c"}, "payload": 7}).to_string();
     // All of them connect before any sends.
-    let broadcasts = join_all((0..CALLS).map(|_| world.ask(&head, &body)));
-    let all_wait = world.counters_become(|c| c.pending_broadcasts == CALLS as u64);
+    let broadcasts = join_all((0..CALLS).map(|_| hub.ask(&head, &body)));
+    let all_wait = hub.counters_become(|c| c.pending_broadcasts == CALLS as u64);
     let (answers, ()) = tokio::join!(broadcasts, all_wait);
     for answer in answers {
         let answer = answer.expect("a broadcast broke off");
         assert_eq!(answer, (200, "[]".to_owned()));
     }
-    world.token("other").await;
+    hub.token("other").await;
     drop(socket);
 }
 #[tokio::test]
 async fn sockets_of_one_identity_that_do_not_read_hold_its_share_together() {
-    let world = World::start().await;
-    let (token, other) = (world.token("screen").await, world.token("other").await);
+    let hub = RunningHub::start().await;
+    let (token, other) = (hub.token("screen").await, hub.token("other").await);
     let mut unread = Vec::new();
     for _ in 0..4 {
-        unread.push(world.subscribed(&token).await);
+        unread.push(hub.subscribed(&token).await);
     }
-    let mut read = world.subscribed(&other).await;
+    let mut read = hub.subscribed(&other).await;
     let mut drained = JoinSet::new();
     drained.spawn(async move {
         let mut total = 0;
@@ -209,10 +205,10 @@ async fn sockets_of_one_identity_that_do_not_read_hold_its_share_together() {
     let body = json!({"name": "n", "channel": {"name": "menu"}, "payload": payload}).to_string();
     // 36 MB for each of four sockets: too little for any of them to be slow, too much in total.
     for _ in 0..9 {
-        let (status, _) = world.ask(&broadcast(&token, 0), &body).await.unwrap();
+        let (status, _) = hub.ask(&broadcast(&token, 0), &body).await.unwrap();
         assert_eq!(status, 200);
     }
-    let counters = world.counters().await;
+    let counters = hub.counters().await;
     let slow = counters.slow_disconnects;
     assert!((1..=3).contains(&slow), "{counters:?}");
     assert!(
@@ -224,11 +220,11 @@ async fn sockets_of_one_identity_that_do_not_read_hold_its_share_together() {
 
 #[tokio::test]
 async fn unfinished_messages_of_one_identity_are_bounded_together() {
-    let world = World::start().await;
-    let token = world.token("screen").await;
+    let hub = RunningHub::start().await;
+    let token = hub.token("screen").await;
     let mut sockets = Vec::new();
     for _ in 0..20 {
-        sockets.push(world.subscribed(&token).await);
+        sockets.push(hub.subscribed(&token).await);
     }
     let mut unfinished = JoinSet::new();
     for mut socket in sockets {
@@ -246,17 +242,17 @@ async fn unfinished_messages_of_one_identity_are_bounded_together() {
         let next = timeout(DEADLINE, unfinished.join_next()).await;
         next.unwrap_or_else(|_| panic!("{closed} are closed"));
     }
-    world.counters_become(|c| c.connections <= 13).await;
-    world.token("other").await;
+    hub.counters_become(|c| c.connections <= 13).await;
+    hub.token("other").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_socket_that_reads_holds_nothing_however_much_it_was_sent() {
     const MESSAGES: usize = 400;
     const SIZE: usize = 256 * 1024;
-    let world = World::start().await;
-    let token = world.token("screen").await;
-    let mut socket = world.subscribed(&token).await;
+    let hub = RunningHub::start().await;
+    let token = hub.token("screen").await;
+    let mut socket = hub.subscribed(&token).await;
     let mut reading = JoinSet::new();
     reading.spawn(async move {
         let mut part = vec![0; 65_536];
@@ -277,9 +273,9 @@ async fn a_socket_that_reads_holds_nothing_however_much_it_was_sent() {
     let body = json!({"name": "n", "channel": {"name": "menu"}, "payload": payload}).to_string();
     // More than its share in total.
     for _ in 0..MESSAGES {
-        let (status, _) = world.ask(&broadcast(&token, 0), &body).await.unwrap();
+        let (status, _) = hub.ask(&broadcast(&token, 0), &body).await.unwrap();
         assert_eq!(status, 200);
     }
     reading.join_next().await.unwrap().unwrap();
-    assert_eq!(world.counters().await.slow_disconnects, 0);
+    assert_eq!(hub.counters().await.slow_disconnects, 0);
 }

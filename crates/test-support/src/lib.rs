@@ -2,6 +2,7 @@
 //!
 //! - [`wait`]: the one deadline, and waiting for a condition.
 //! - [`ports`]: addresses that are taken again.
+//! - [`lines`]: the lines of a child process, each with the deadline.
 //! - [`process`]: the program `expd` as a process.
 //! - `network` (feature `hub`): the network in the test's own process.
 //! - `daemon`, `world`, `transcript`, `traffic`, `judge` (feature `daemon`): the daemon in the
@@ -37,6 +38,7 @@ pub mod front;
 pub mod http2;
 #[cfg(feature = "daemon")]
 pub mod judge;
+pub mod lines;
 #[cfg(feature = "hub")]
 pub mod network;
 pub mod ports;
@@ -53,4 +55,4 @@ pub mod wait;
 #[cfg(feature = "daemon")]
 pub mod world;
 
-pub use wait::{DEADLINE, eventually, in_time, until};
+pub use wait::{DEADLINE, eventually, eventually_blocking, eventually_within, in_time, until};

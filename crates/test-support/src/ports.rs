@@ -26,7 +26,8 @@ pub async fn listen(address: SocketAddr) -> TcpListener {
 ///
 /// While a network on this machine is away, the kernel may give a client that tries to reach it the
 /// network's own port as its source, so that the client reaches itself. It notices that soon, but
-/// until then the port is taken.
+/// until then the port is taken. (A loop of its own: a proxy's task waits here, and
+/// [`eventually`](crate::eventually) may not be spawned.)
 async fn once_free<T, E: Debug, F: Future<Output = Result<T, E>>>(
     bind: impl Fn() -> F,
     taken: impl Fn(&E) -> bool,

@@ -1,16 +1,15 @@
 //! The real daemon as a process, with its settings file, its socket and its log.
 
-use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
 use tempfile::TempDir;
 
-use crate::DEADLINE;
+use crate::{DEADLINE, lines};
 
 /// The program `expd` that cargo built for the root package's tests.
 ///
@@ -104,16 +103,7 @@ impl Daemon {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let (sender, lines) = channel();
-        // It ends with the process whose output it reads.
-        std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        });
+        let lines = lines::read_on(child.stderr.take().unwrap());
         Self {
             child,
             lines,

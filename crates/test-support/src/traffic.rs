@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::DEADLINE;
 use crate::judge::{Book, Life, Sum, judge};
 use crate::network::Sender;
 use crate::transcript::{Transcript, numbers, signals, state, to};
@@ -95,7 +96,7 @@ impl Traffic {
         let mut sums = Vec::new();
         for (ear, book) in &self.ears {
             let last = book.sent().len() as u64 - 1;
-            ear.until("the last broadcast", Duration::from_secs(30), |heard| {
+            ear.until("the last broadcast", DEADLINE, |heard| {
                 numbers(heard).last() == Some(&last)
             })
             .await;

@@ -17,6 +17,17 @@ pub fn never_sent(error: &reqwest::Error) -> bool {
     error.is_connect() || error.is_builder()
 }
 
+/// Step of the route to a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RouteStep {
+    /// The proxy, or the tunnel through it.
+    Proxy,
+    /// The TLS handshake.
+    Tls,
+    /// The host itself: its name, its address, its response.
+    Host,
+}
+
 /// The route from this host to an instance's host, as far as it is known, for error messages.
 #[derive(Clone, Debug)]
 pub struct RouteDescription {
@@ -83,12 +94,22 @@ impl RouteDescription {
     /// Describes an error: the cause, the host, and the remedy. Contains neither tokens nor
     /// queries.
     pub fn describe(&self, error: &reqwest::Error) -> String {
+        self.locate(error).1
+    }
+
+    /// The step that failed with an error.
+    pub fn failed_step(&self, error: &reqwest::Error) -> RouteStep {
+        self.locate(error).0
+    }
+
+    /// The step that failed, and the description of the error.
+    fn locate(&self, error: &reqwest::Error) -> (RouteStep, String) {
         let causes = causes(error);
         let has = |needles: &[&str]| needles.iter().any(|needle| causes.contains(needle));
         let Self { host, name, .. } = self;
         let last = last_cause(error);
         if wants_authentication(&causes) {
-            return self.describe_proxy_challenge([]);
+            return (RouteStep::Proxy, self.describe_proxy_challenge([]));
         }
         let unreached = has(&["dns error", "tcp connect error"]) || error.is_timeout();
         let untunnelled = has(&["tunnel", "proxy"]);
@@ -102,7 +123,7 @@ impl RouteDescription {
             && error.is_connect()
             && !tls
         {
-            return if untunnelled && !unreached {
+            let text = if untunnelled && !unreached {
                 format!(
                     "the proxy {proxy} does not connect to {host} ({last}); check the host setting, and what the proxy allows"
                 )
@@ -111,8 +132,9 @@ impl RouteDescription {
                     "the proxy {proxy} for {host} cannot be reached ({last}); check the proxy setting, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment"
                 )
             };
+            return (RouteStep::Proxy, text);
         }
-        if has(&["too many open files"]) {
+        let text = if has(&["too many open files"]) {
             format!(
                 "too many open files in this process to connect to {host} ({last}); raise its limit (LimitNOFILE=)"
             )
@@ -121,7 +143,8 @@ impl RouteDescription {
                 "the name {name:?} cannot be resolved ({last}); check the host setting and this machine's DNS"
             )
         } else if tls {
-            format!("TLS with {name:?} failed ({last}): {}", remedy(refusal))
+            let text = format!("TLS with {name:?} failed ({last}): {}", remedy(refusal));
+            return (RouteStep::Tls, text);
         } else if has(&["connection refused"]) {
             format!(
                 "{host} refuses connections; check the host setting, or whether the server runs"
@@ -138,7 +161,8 @@ impl RouteDescription {
             format!("{host} closed the connection before it answered ({last})")
         } else {
             format!("{host}: {last}")
-        }
+        };
+        (RouteStep::Host, text)
     }
 }
 

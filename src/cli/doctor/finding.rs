@@ -1,20 +1,20 @@
-//! Findings: what a check saw, and what to do about it.
+//! Findings: the results of checks, with remedies.
 
 use serde::Serialize;
 
 use crate::cli::output::{BAD, BOLD, DIM, GOOD, WARN, printable, styled};
 
-/// Weight of a finding.
+/// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// As it should be.
     Ok,
-    /// A fact that may matter to a reader.
+    /// A fact that may matter.
     Note,
-    /// It works, and may not for long, or not for everybody.
+    /// expd works, but perhaps not for long or not for everybody.
     Warning,
-    /// It keeps expd from working.
+    /// The finding keeps expd from working.
     Fault,
 }
 
@@ -23,14 +23,14 @@ pub enum Level {
 pub struct Finding {
     pub check: &'static str,
     pub level: Level,
-    /// The thing that was looked at: an instance, a file, a unit; may be empty.
+    /// The checked object: an instance, a file, a unit; may be empty.
     pub subject: String,
     pub found: String,
-    /// Advice; empty where there is nothing to do.
+    /// Advice; empty if there is nothing to do.
     pub remedy: String,
 }
 
-/// Findings of all checks, in the order in which they were made.
+/// Findings of all checks, in the order of the checks.
 #[derive(Debug, Default, Serialize)]
 pub struct Findings(Vec<Finding>);
 
@@ -80,12 +80,12 @@ impl Findings {
         });
     }
 
-    /// Number of findings of a weight.
+    /// Number of findings of a level.
     pub fn count(&self, level: Level) -> usize {
         self.0.iter().filter(|it| it.level == level).count()
     }
 
-    /// The findings for people: a line each, with the remedy below.
+    /// Formats the findings for people: one line each, with the remedy below.
     pub fn text(&self) -> String {
         let mut text = String::new();
         for it in &self.0 {

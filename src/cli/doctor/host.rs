@@ -1,4 +1,4 @@
-//! This host: socket and daemon, permissions, units, disk.
+//! Checks of this host: socket and daemon, permissions, units, disk.
 
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
@@ -14,11 +14,11 @@ use crate::cli::system::{command, has_systemd};
 use crate::exposure;
 use expd_client::{LinkState, Status};
 
-/// Free space below which a full disk is near, in bytes and in files.
+/// Free space, in bytes and in files, below which the disk counts as full.
 const LITTLE_SPACE: u64 = 16 << 20;
 const FEW_FILES: u64 = 100;
 
-/// The units of a package.
+/// Units of the package.
 const UNITS: [&str; 2] = ["expd.service", "expd.socket"];
 
 /// Checks the socket and the daemon behind it. Returns the daemon's status.
@@ -33,9 +33,9 @@ pub(super) async fn daemon(findings: &mut Findings, socket: &DaemonSocket) -> Op
             return None;
         }
         Ok(found) if !found.file_type().is_socket() => {
-            let remedy = "remove it (rm -r), and start the daemon again; with containers, mount the \
-                          folder and never the file";
-            findings.fault("socket", &shown, "it is no socket", remedy);
+            let remedy = "remove it (rm -r), and start the daemon again; in containers, mount the \
+                          folder, never the file";
+            findings.fault("socket", &shown, "not a socket", remedy);
             return None;
         }
         Ok(found) => {
@@ -55,7 +55,7 @@ pub(super) async fn daemon(findings: &mut Findings, socket: &DaemonSocket) -> Op
             Some(status)
         }
         Err(error) => {
-            let remedy = "journalctl -u expd.service -n 50 says more";
+            let remedy = "see journalctl -u expd.service -n 50";
             findings.fault("daemon", "", error, remedy);
             None
         }
@@ -67,7 +67,10 @@ fn links(findings: &mut Findings, status: &Status) {
     if status.version == own {
         findings.ok("daemon", "", format!("version {own} answers"));
     } else {
-        let what = format!("version {} runs, and {own} is installed", status.version);
+        let what = format!(
+            "version {} is running, but {own} is installed",
+            status.version
+        );
         findings.warning("daemon", "", what, "systemctl restart expd.service");
     }
     let now = SystemTime::now();
@@ -89,29 +92,24 @@ fn links(findings: &mut Findings, status: &Status) {
                 "link",
                 &it.instance,
                 format!("{state}: {}", it.link.last_error),
-                "see the checks of the way to EXP below",
+                "see the checks of the route to EXP below",
             ),
         }
         let pending = it.channels.iter().filter(|it| it.confirmed_at.is_none());
         let pending = pending.count();
         if pending > 0 && it.link.state == LinkState::Online {
             let what = format!("EXP has not confirmed {pending} of the channels");
-            let remedy = "expd status names them; if it lasts, ask EXP's operator";
+            let remedy = "see expd status; if it persists, ask EXP's operator";
             findings.warning("channels", &it.instance, what, remedy);
         }
     }
 }
 
-/// Checks who may change the daemon's folder of state, and that there is room in it.
+/// Checks who may change the daemon's state folder, and its free space.
 pub(super) fn state(findings: &mut Findings, folder: Option<&Path>) {
     let Some(folder) = folder else {
         let remedy = "set daemon.state_dir, or STATE_DIRECTORY";
-        findings.warning(
-            "state",
-            "",
-            "there is no folder for paired credentials",
-            remedy,
-        );
+        findings.warning("state", "", "no folder for paired credentials", remedy);
         return;
     };
     let shown = folder.display().to_string();
@@ -120,7 +118,7 @@ pub(super) fn state(findings: &mut Findings, folder: Option<&Path>) {
             findings.note(
                 "state",
                 &shown,
-                "not there yet; the daemon or its unit makes it",
+                "does not exist yet; the daemon or its unit creates it",
             );
         }
         Err(error) => {
@@ -129,20 +127,20 @@ pub(super) fn state(findings: &mut Findings, folder: Option<&Path>) {
         }
         Ok(found) if !found.is_dir() => {
             let remedy = "move it away";
-            findings.fault("state", &shown, "it is no folder", remedy);
+            findings.fault("state", &shown, "not a folder", remedy);
         }
         Ok(_) => match exposure::changeable(folder) {
             Some(exposure) => {
                 let (what, remedy) = (exposure.to_string(), exposure.remedy());
                 findings.fault("state", &shown, what, remedy);
             }
-            None => findings.ok("state", &shown, "nobody else may change it"),
+            None => findings.ok("state", &shown, "no other user may change it"),
         },
     }
     disk(findings, folder);
 }
 
-/// Checks the file system that a folder is on, or will be.
+/// Checks the file system of a folder, which may not exist yet.
 fn disk(findings: &mut Findings, folder: &Path) {
     let Some(existing) = folder.ancestors().find(|folder| folder.exists()) else {
         return;
@@ -165,19 +163,19 @@ fn disk(findings: &mut Findings, folder: &Path) {
         let remedy = "mount it writable, or set daemon.state_dir to a folder that is";
         findings.fault("disk", &shown, "mounted read-only", remedy);
     } else if free < LITTLE_SPACE || (space.f_files > 0 && space.f_favail < FEW_FILES) {
-        let what = format!("{} KiB and {} files are free", free >> 10, space.f_favail);
+        let what = format!("{} KiB and {} files free", free >> 10, space.f_favail);
         let remedy = "free some (journalctl --vacuum-size=50M, df -h, df -i): paired credentials \
                       cannot be stored on a full disk";
         findings.fault("disk", &shown, what, remedy);
     } else {
-        findings.ok("disk", &shown, format!("{} MiB are free", free >> 20));
+        findings.ok("disk", &shown, format!("{} MiB free", free >> 20));
     }
 }
 
 /// Checks the units of the service manager.
 pub(super) async fn units(findings: &mut Findings) {
     if !has_systemd() {
-        findings.note("units", "", "no systemd runs here");
+        findings.note("units", "", "systemd is not running");
         return;
     }
     for unit in UNITS {
@@ -186,7 +184,7 @@ pub(super) async fn units(findings: &mut Findings) {
         let text = match shown {
             Ok(text) => text,
             Err(error) => {
-                findings.warning("units", unit, error, "run this as root");
+                findings.warning("units", unit, error.to_string(), "run this as root");
                 continue;
             }
         };
@@ -206,12 +204,7 @@ fn unit_state(findings: &mut Findings, unit: &str, text: &str) {
         return;
     }
     if value("LoadState") == "masked" {
-        findings.fault(
-            "units",
-            unit,
-            "it is masked",
-            format!("systemctl unmask {unit}"),
-        );
+        findings.fault("units", unit, "masked", format!("systemctl unmask {unit}"));
         return;
     }
     let (active, sub) = (value("ActiveState"), value("SubState"));
@@ -239,7 +232,7 @@ fn unit_state(findings: &mut Findings, unit: &str, text: &str) {
     }
     let restarts = value("NRestarts");
     if !matches!(restarts, "" | "0") {
-        let what = format!("it was restarted {restarts} times");
+        let what = format!("restarted {restarts} times");
         findings.warning(
             "units",
             unit,
@@ -249,7 +242,7 @@ fn unit_state(findings: &mut Findings, unit: &str, text: &str) {
     }
     if value("UnitFileState") == "disabled" {
         let remedy = format!("systemctl enable {unit}");
-        findings.warning("units", unit, "it does not start at boot", remedy);
+        findings.warning("units", unit, "does not start at boot", remedy);
     }
 }
 

@@ -1,4 +1,4 @@
-//! `expd doctor`: looks for what keeps expd from working, and says what to do.
+//! `expd doctor`: finds what keeps expd from working, and says what to do.
 
 mod finding;
 mod host;
@@ -17,24 +17,24 @@ use crate::config::{self, Source, StateEnvironment};
 use expd_client::LinkState;
 pub(super) use finding::{Findings, Level};
 
-/// Look for what keeps expd from working, and say what to do about each finding
+/// Find what keeps expd from working, with a remedy for each finding
 ///
-/// Checks the settings, the socket, the daemon, the folder of its state and its disk, the units,
-/// and the way to EXP of every instance: proxy, DNS (IPv4 and IPv6), connections, TLS, clock,
-/// captive portal, login. Works without a running daemon. Run by root it sees what the service
-/// sees, the unit's environment and credentials too; nothing is changed, and no secret is printed.
+/// Checks the settings, the socket, the daemon, its state folder and disk, the units, and every
+/// instance's route to EXP: proxy, DNS (IPv4 and IPv6), connections, TLS, clock, captive portal,
+/// login. Works without a running daemon. Run as root, it sees what the service sees, including the
+/// unit's environment and credentials. Changes nothing, and prints no secret.
 ///
-/// Exit status: 0 no fault (there may be warnings), 1 at least one fault.
+/// Exit status: 0 no fault (possibly warnings), 1 at least one fault.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   expd doctor
   expd doctor --json | jq -r '.findings[] | select(.level == \"fault\") | .remedy'")]
 pub(super) struct Doctor {
-    /// The settings file [default: /etc/expd/expd.toml where it exists]
+    /// Settings file [default: /etc/expd/expd.toml if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print one document of JSON
+    /// Print one JSON document
     #[arg(long)]
     json: bool,
 }
@@ -65,7 +65,7 @@ impl Doctor {
     }
 }
 
-/// Makes all checks.
+/// Runs all checks.
 pub(super) async fn examine(file: Option<PathBuf>, mut socket: DaemonSocket) -> Findings {
     let mut findings = Findings::default();
     let is_named = file.is_some();
@@ -75,10 +75,10 @@ pub(super) async fn examine(file: Option<PathBuf>, mut socket: DaemonSocket) -> 
     } else {
         source.pass_over_unreadable_file()
     };
-    // Without the file, the environment alone would be taken for all of the settings.
+    // Without the file, the environment alone would count as the complete settings.
     let loaded = if let Some(denied) = passed_over {
-        let what = "this user may not read it, so that its instances are not checked";
-        let remedy = "run this as root, who sees what the service sees";
+        let what = "this user may not read it, so its instances are not checked";
+        let remedy = "run this as root, to see what the service sees";
         findings.warning("settings", &denied.origin.to_string(), what, remedy);
         None
     } else {

@@ -1,5 +1,5 @@
-//! The way to EXP, step by step, as the daemon goes it: proxy, names, connections, TLS, clock,
-//! captive portal, login.
+//! Checks of the route to EXP, step by step, as the daemon takes it: proxy, DNS, connections, TLS,
+//! clock, captive portal, login.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -15,24 +15,24 @@ use crate::cli::ages::rough;
 use crate::config::{Credentials, InstanceSettings};
 use crate::moment::is_unset;
 use crate::upstream::credentials::{PairedStore, login_request};
-use crate::upstream::transport::{Answer, HttpTransport, Unbounded};
+use crate::upstream::transport::{Answer, HttpTransport, RouteFailure, Unbounded};
 use expd_domain::LoginAnswer;
 use expd_domain::excerpt::excerpt;
 use expd_domain::login_answer::Claimant;
-use expd_wire::diagnosis::RouteDescription;
+use expd_wire::diagnosis::{RouteDescription, RouteStep};
 use expd_wire::dns::look_up;
 
-/// Time for a connection, and for an answer.
+/// Timeouts of a connection and of an answer.
 const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// Largest answer that is read.
+/// Limit of an answer, in bytes.
 const LARGEST: usize = 1 << 20;
 
-/// Difference of the clocks from which on certificates and logs suffer.
+/// Difference between the clocks that affects certificates and logs.
 const CLOCK_WARNING: Duration = Duration::from_secs(60);
 
-/// Checks this host's clock by itself.
+/// Checks this host's clock without a reference.
 pub(super) fn clock(findings: &mut Findings) {
     if !is_unset(SystemTime::now()) {
         return;
@@ -40,13 +40,13 @@ pub(super) fn clock(findings: &mut Findings) {
     findings.fault(
         "clock",
         "",
-        "this host's clock is before 2025, so that no certificate holds",
+        "this host's clock is before 2025, so no certificate is valid",
         "set it: timedatectl set-ntp true, or date -s",
     );
 }
 
-/// Checks an instance's way to its host. `is_online`: the daemon is logged in, so that a login of
-/// ours would tell no more.
+/// Checks an instance's route to its host. `is_online`: the daemon is logged in, so that another
+/// login would tell nothing new.
 pub(super) async fn instance(
     findings: &mut Findings,
     name: &str,
@@ -57,7 +57,7 @@ pub(super) async fn instance(
     let route = RouteDescription::new(&settings.host, settings.proxy.as_deref());
     let target = match route.proxy() {
         None => {
-            findings.ok("proxy", name, "none: the host is asked directly");
+            findings.ok("proxy", name, "none: direct connections to the host");
             settings.host.clone()
         }
         Some(proxy) => {
@@ -92,7 +92,7 @@ pub(super) async fn instance(
     }
 }
 
-/// Looks the host's name up in both families. None where there is no address.
+/// Resolves the host's name in both address families. None without an address.
 async fn names(findings: &mut Findings, name: &str, target: &str) -> Option<Vec<SocketAddr>> {
     let url = Url::parse(target).or_else(|_| Url::parse(&format!("http://{target}")));
     let parsed = url.ok().and_then(|url| {
@@ -101,7 +101,7 @@ async fn names(findings: &mut Findings, name: &str, target: &str) -> Option<Vec<
     });
     let Some((host, port)) = parsed else {
         let remedy = "correct it in the settings";
-        findings.fault("dns", name, format!("{target} is no address"), remedy);
+        findings.fault("dns", name, format!("{target} is not an address"), remedy);
         return None;
     };
     let remedy = "check the host setting, /etc/resolv.conf and the cable: resolvectl query NAME, \
@@ -124,16 +124,16 @@ async fn names(findings: &mut Findings, name: &str, target: &str) -> Option<Vec<
         0 => format!("no {family}"),
         count => format!("{count} {family}"),
     };
-    let words = format!(
+    let counts = format!(
         "{host} has {} and {} addresses",
         count(v4, "IPv4"),
         count(v6, "IPv6")
     );
-    findings.ok("dns", name, words);
+    findings.ok("dns", name, counts);
     Some(found)
 }
 
-/// Connects in each family that the name has. True where one of them works.
+/// Connects in each address family of the name. True if one of them works.
 async fn connections(findings: &mut Findings, name: &str, addresses: &[SocketAddr]) -> bool {
     let mut works = false;
     let mut broken = Vec::new();
@@ -153,8 +153,8 @@ async fn connections(findings: &mut Findings, name: &str, addresses: &[SocketAdd
     }
     for what in broken {
         if works {
-            let remedy = "the other family is used; repair this one's route, or take its addresses \
-                          out of the DNS";
+            let remedy = "the other family is used; repair this one's route, or remove its addresses \
+                          from the DNS";
             findings.warning("connect", name, what, remedy);
         } else {
             let remedy = "check this host's network (ip addr, ip route), its firewall, and whether \
@@ -165,8 +165,8 @@ async fn connections(findings: &mut Findings, name: &str, addresses: &[SocketAdd
     works
 }
 
-/// Asks the host something that needs no login: TLS, clock and captive portals show. Returns the
-/// date by which to log in, where an EXP API answers: EXP's, or this host's where EXP tells none.
+/// Sends a request that needs no login: it shows faults of TLS, of the clock, and captive portals.
+/// If an EXP API answers, returns the time for the login: EXP's, or this host's if EXP tells none.
 async fn answers(
     findings: &mut Findings,
     name: &str,
@@ -175,32 +175,35 @@ async fn answers(
 ) -> Option<SystemTime> {
     let url = format!("{}/api/devices?limit=1", host.trim_end_matches('/'));
     let answer = match transport.request(Method::GET, url) {
-        Ok(request) => {
-            transport
-                .exchange(request, ANSWER, LARGEST, &Unbounded)
-                .await
-        }
-        Err(error) => Err(error),
+        Ok(request) => transport.probe(request, ANSWER, LARGEST).await,
+        // Only the setup of TLS can fail here.
+        Err(error) => Err(RouteFailure {
+            step: RouteStep::Tls,
+            error,
+        }),
     };
     let answer = match answer {
         Ok(answer) => answer,
-        Err(error) => {
-            let words = error.to_string();
-            let check = if words.contains("TLS") {
-                "tls"
-            } else if words.contains("proxy") {
-                "proxy"
-            } else {
-                "http"
+        Err(failure) => {
+            // The failure's own text says what to check at its step.
+            let (check, remedy) = match failure.step {
+                // A wrong clock makes every certificate invalid.
+                RouteStep::Tls => ("tls", "check the host's clock first (`date`)"),
+                RouteStep::Proxy => (
+                    "proxy",
+                    "check the proxy setting, and what the proxy allows",
+                ),
+                RouteStep::Host => (
+                    "http",
+                    "check the host setting, and whether the server runs",
+                ),
             };
-            // The diagnosis has its remedy; where the clock is wrong, no certificate holds.
-            let remedy = "as said; with TLS, check this host's clock first (date)";
-            findings.fault(check, name, words, remedy);
+            findings.fault(check, name, failure.to_string(), remedy);
             return None;
         }
     };
     if host.starts_with("https:") {
-        findings.ok("tls", name, "the certificate holds");
+        findings.ok("tls", name, "the certificate is valid");
     } else {
         findings.note("tls", name, "not used: the host is http");
     }
@@ -214,8 +217,8 @@ fn portal(findings: &mut Findings, name: &str, answer: &Answer) -> bool {
         findings.fault(
             "portal",
             name,
-            format!("not EXP answers, but {stranger}"),
-            "log in to this network's portal, have it let this device through, or correct host",
+            format!("no answer from EXP, but {stranger}"),
+            "log in to this network's portal, have it admit this device, or correct the host setting",
         );
         return false;
     }
@@ -225,7 +228,7 @@ fn portal(findings: &mut Findings, name: &str, answer: &Answer) -> bool {
             "portal",
             name,
             what,
-            "wait; if it lasts, ask EXP's operator",
+            "wait; if it persists, ask EXP's operator",
         );
         return true;
     }
@@ -235,7 +238,7 @@ fn portal(findings: &mut Findings, name: &str, answer: &Answer) -> bool {
 
 fn compare_clocks(findings: &mut Findings, name: &str, date: Option<SystemTime>) {
     let Some(date) = date else {
-        findings.note("clock", name, "EXP tells no time to compare with");
+        findings.note("clock", name, "EXP's answer has no date to compare with");
         return;
     };
     let now = SystemTime::now();
@@ -251,11 +254,11 @@ fn compare_clocks(findings: &mut Findings, name: &str, date: Option<SystemTime>)
         "clock",
         name,
         format!("this host's clock is {} {word} EXP's", rough(apart)),
-        "set it (timedatectl set-ntp true): logins allow for it, certificates do not",
+        "set it (timedatectl set-ntp true): logins tolerate the difference, certificates do not",
     );
 }
 
-/// Logs in as the daemon would, dated by EXP's clock, and forgets the token.
+/// Logs in as the daemon would, by EXP's clock, and discards the token.
 async fn login(
     findings: &mut Findings,
     name: &str,
@@ -280,8 +283,8 @@ async fn login(
             findings.note(
                 "login",
                 name,
-                "not tried: the device has no credentials that this user may read, so that it is \
-                 to be paired (expd status shows the code)",
+                "not tried: the device has no credentials that this user may read; it has to be \
+                 paired (expd status shows the code)",
             );
             return;
         }
@@ -303,7 +306,7 @@ async fn login(
     let mut answer = match answer {
         Ok(answer) => answer,
         Err(error) => {
-            let remedy = "try again; if it lasts, ask EXP's operator";
+            let remedy = "try again; if it persists, ask EXP's operator";
             findings.fault("login", name, error.to_string(), remedy);
             return;
         }
@@ -314,7 +317,7 @@ async fn login(
             name,
             format!("EXP refuses the credentials: {}", answer.message()),
             "check uuid, secret and organization in the settings; the clock, where it is wrong; \
-             or pair the device anew (allow_pairing = true)",
+             or pair the device again (allow_pairing = true)",
         );
         return;
     }
@@ -329,7 +332,7 @@ async fn login(
         uuid: uuid.as_deref(),
     };
     let read = LoginAnswer::read(&answer.body, claimant);
-    // It holds tokens.
+    // The body contains tokens.
     answer.body.zeroize();
     match read {
         Ok(login) => {

@@ -1,4 +1,4 @@
-//! `expd top`: what goes on, live.
+//! `expd top`: live view of the daemon.
 
 mod rates;
 mod screen;
@@ -16,47 +16,56 @@ use super::daemon_socket::DaemonSocket;
 use super::failure::Failure;
 use super::output::{self, BOLD, Output, printable, styled};
 use super::stop_signal::StopSignal;
-use crate::config::parse_duration;
+use crate::config::{UnitError, parse_duration};
 use expd_client::Client;
 
-/// Watch the daemon live: links, channels, programs and web pages, with their rates
+/// Show a live view of links, channels, programs and web pages, with their rates
 ///
-/// Needs no colours and no more than 80 columns, so that it works over a serial console: a full
-/// screen of 24 rows, and each refresh of it, is 2 KiB at the most. Where standard output is no
-/// terminal, and with --plain, it prints one page after the other.
+/// Works over a serial console: without colours, in 80 columns; a full screen of 24 rows, and each
+/// refresh of it, is at most 2 KiB. With --plain, or if standard output is not a terminal, prints
+/// one page after another.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   expd top
   expd top --plain --interval 10s --count 6          one minute, for a file")]
 pub(super) struct Top {
-    /// Time between two looks [default: 1s; 5s on a serial line below 38,400 baud]
+    /// Refresh interval [default: 1s; 5s on a serial line below 38,400 baud]
     #[arg(long, value_name = "DURATION", value_parser = interval)]
     interval: Option<Duration>,
-    /// Print pages, without taking the terminal
+    /// Print pages instead of using the full screen
     #[arg(long)]
     plain: bool,
-    /// End after N pages
+    /// Exit after N pages
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 }
 
-fn interval(text: &str) -> Result<Duration, String> {
-    let interval = parse_duration(text).map_err(|error| error.to_string())?;
+/// Error of parsing an interval.
+#[derive(Debug, thiserror::Error)]
+enum IntervalError {
+    #[error(transparent)]
+    Unit(#[from] UnitError),
+    #[error("at least 100ms")]
+    TooShort,
+}
+
+fn interval(text: &str) -> Result<Duration, IntervalError> {
+    let interval = parse_duration(text)?;
     if interval < Duration::from_millis(100) {
-        return Err("at least 100ms".to_owned());
+        return Err(IntervalError::TooShort);
     }
     Ok(interval)
 }
 
-/// A refresh is to take a fifth of the line's time at the most, so that keys are heeded.
+/// A refresh takes at most a fifth of the line's time, so that keys are read promptly.
 fn default_interval() -> Duration {
     let attributes = rustix::termios::tcgetattr(io::stdout());
     interval_at(attributes.ok().map(|it| it.output_speed()))
 }
 
-/// The interval on a line of this speed; none where there is no terminal. What is no line, as a
-/// window, says 38,400 or more.
+/// The interval on a line of this speed; none without a terminal. A terminal that is not a serial
+/// line, as a window, reports 38,400 baud or more.
 fn interval_at(baud: Option<u32>) -> Duration {
     match baud {
         Some(1..38_400) => Duration::from_secs(5),
@@ -128,7 +137,7 @@ impl Top {
                             lines = view.lines(&status, SystemTime::now(), Instant::now());
                             fault = None;
                         }
-                        // What was seen last stays, under the reason why there is no more.
+                        // The last view stays on screen, under the error.
                         Err(error) => fault = Some(printable(&error.to_string()).into_owned()),
                     }
                     pages += 1;
@@ -143,8 +152,8 @@ impl Top {
             }
             let bottom = match (&fault, paused) {
                 (Some(fault), _) => fault.clone(),
-                (None, true) => "paused; p goes on, q ends".to_owned(),
-                (None, false) => "q ends, p pauses, j and k scroll".to_owned(),
+                (None, true) => "paused: p continues, q quits".to_owned(),
+                (None, false) => "q quits, p pauses, j and k scroll".to_owned(),
             };
             let drawn = screen.draw(&lines, top, &bottom);
             drawn.map_err(Failure::Output)?;

@@ -1,11 +1,11 @@
-//! Rates of `expd top`: what has grown from one status to the next.
+//! Rates of `expd top`: the growth of counts between two statuses.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use expd_client::{LimitHit, Status, WebPageStatus};
 
-/// Counts of one moment, by what they count.
+/// Counts at one moment, by their keys.
 pub(super) struct Counts {
     at: Instant,
     values: BTreeMap<String, u64>,
@@ -19,14 +19,14 @@ impl Counts {
     }
 }
 
-/// Growth of counts from one moment to the next.
+/// Growth of counts between two moments.
 pub(super) struct Rates<'c> {
     pub now: &'c Counts,
     pub before: Option<&'c Counts>,
 }
 
 impl Rates<'_> {
-    /// Growth a second of a count; none where it was not there before.
+    /// Growth of a count per second; none if it was missing before.
     pub(super) fn of(&self, key: &str) -> Option<f64> {
         let before = self.before?;
         let grown = self
@@ -38,13 +38,13 @@ impl Rates<'_> {
         if took < Duration::from_millis(1) {
             return None;
         }
-        // Counts a second stay far below what a double holds exactly.
+        // Counts per second stay far below the largest exact integer of a double.
         #[expect(clippy::cast_precision_loss)]
         let grown = grown as f64;
         Some(grown / took.as_secs_f64())
     }
 
-    /// The same as text.
+    /// The rate as text.
     pub(super) fn shown(&self, key: &str) -> String {
         self.of(key)
             .map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}"))
@@ -78,13 +78,13 @@ fn counts(status: &Status) -> BTreeMap<String, u64> {
     values
 }
 
-/// Name of an open page among the counts.
+/// Key of an open page's count.
 pub(super) fn page_key(page: &WebPageStatus) -> String {
     let since = page.since.map(|since| since.0);
     format!("page {} {} {since:?}", page.app, page.origin)
 }
 
-/// Name of a limit that was reached among the counts.
+/// Key of a reached limit's count.
 pub(super) fn limit_key(hit: &LimitHit) -> String {
     format!("limit {} {} {}", hit.limit, hit.user, hit.pid)
 }

@@ -1,4 +1,4 @@
-//! The terminal of `expd top` while it has the whole of it.
+//! Full-screen terminal of `expd top`.
 
 use std::borrow::Cow;
 use std::io::{self, Stdout};
@@ -21,35 +21,35 @@ use tokio::sync::mpsc;
 use super::view::Line;
 use crate::cli::terminal::{ascii, has_unicode, is_serial};
 
-/// Size of a terminal that does not tell its own, as serial consoles do not.
+/// Size of a terminal that does not report its own, as a serial console.
 const UNKNOWN: Rect = Rect::new(0, 0, 80, 24);
 
-/// Request that a key stands for.
+/// Action of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
     Quit,
     Pause,
     Up,
     Down,
-    /// Draw everything anew: a serial line may have garbled it, or the size has changed.
+    /// Redraw everything: a serial line may have garbled it, or the size has changed.
     Redraw,
 }
 
-/// The screen; the terminal is as before once it is dropped.
+/// The screen. Dropping it restores the terminal.
 pub(super) struct Screen {
     terminal: Terminal<CrosstermBackend<Stdout>>,
-    /// True for a terminal that shows nothing beyond ASCII.
+    /// True for a terminal that is limited to ASCII.
     is_ascii: bool,
-    /// Style of what stands out. A VT100 knows bold, where it knows it, and no end of it but the
-    /// end of all attributes: everything behind it would be bold.
+    /// Style of emphasis; none on a serial terminal. A VT100 ends bold only by resetting all
+    /// attributes, so all text after it would stay bold.
     strong: Style,
 }
 
 impl Screen {
-    /// Takes the terminal.
+    /// Takes over the terminal.
     pub(super) fn open() -> io::Result<Self> {
         enable_raw_mode()?;
-        // From here on, dropping gives it back.
+        // From here on, a drop restores the terminal.
         match execute!(io::stdout(), EnterAlternateScreen).and_then(|()| terminal()) {
             Ok(terminal) => {
                 let is_ascii = !has_unicode();
@@ -73,7 +73,7 @@ impl Screen {
         }
     }
 
-    /// Draws lines from `top` on, and a last line at the bottom. Bold is the only attribute.
+    /// Draws the lines from `top` on, and a last line at the bottom. Bold is the only attribute.
     pub(super) fn draw(&mut self, lines: &[Line], top: usize, bottom: &str) -> io::Result<()> {
         let bold = self.strong;
         let is_ascii = self.is_ascii;
@@ -110,7 +110,7 @@ impl Screen {
         Ok(())
     }
 
-    /// Makes the next drawing a whole one.
+    /// Makes the next draw a full one.
     pub(super) fn clear(&mut self) -> io::Result<()> {
         self.terminal = terminal()?;
         self.terminal.hide_cursor()
@@ -124,8 +124,8 @@ impl Drop for Screen {
     }
 }
 
-/// An empty terminal of its present size. The library's own clearing and resizing ask where the
-/// cursor is, and a serial console may not answer.
+/// Clears the terminal, and takes its current size. The library's own functions for both query the
+/// cursor position, which a serial console may not answer.
 fn terminal() -> io::Result<Terminal<CrosstermBackend<Stdout>>> {
     execute!(io::stdout(), Clear(ClearType::All))?;
     let area = match size() {
@@ -137,8 +137,8 @@ fn terminal() -> io::Result<Terminal<CrosstermBackend<Stdout>>> {
     Terminal::with_options(backend, TerminalOptions { viewport })
 }
 
-/// Gives the terminal back. A terminal that is gone needs it no more. One without a second screen,
-/// as a VT100 or VT220, keeps the last page, and goes on below it.
+/// Restores the terminal. A terminal that is gone needs no restoring. One without an alternate
+/// screen, as a VT100 or VT220, keeps the last page, and continues below it.
 fn give_back() {
     let (_, rows) = size().unwrap_or_default();
     let last = if rows > 0 { rows } else { UNKNOWN.height } - 1;
@@ -148,7 +148,7 @@ fn give_back() {
     disable_raw_mode().ok();
 }
 
-/// The keys that are pressed, read by a thread of its own that ends with the process.
+/// Pressed keys, read by a separate thread that ends with the process.
 pub(super) fn keys() -> mpsc::Receiver<Key> {
     let (sender, keys) = mpsc::channel(8);
     std::thread::spawn(move || {
@@ -158,7 +158,7 @@ pub(super) fn keys() -> mpsc::Receiver<Key> {
                 Event::Resize(..) => Some(Key::Redraw),
                 _ => None,
             };
-            // Keys that come faster than they are taken are dropped.
+            // Keys that arrive faster than they are handled are dropped.
             if let Some(key) = key
                 && let Err(mpsc::error::TrySendError::Closed(_)) = sender.try_send(key)
             {
@@ -171,7 +171,7 @@ pub(super) fn keys() -> mpsc::Receiver<Key> {
 
 fn meaning(key: KeyEvent) -> Option<Key> {
     if key.modifiers.contains(KeyModifiers::CONTROL) {
-        // No other: a serial line that breaks sends a zero byte, which is Control and the space
+        // No other keys: a break on a serial line sends a zero byte, which is Control and the space
         // bar.
         return match key.code {
             KeyCode::Char('c' | 'd') => Some(Key::Quit),

@@ -1,4 +1,4 @@
-//! The lines of `expd top`: text alone, so that any terminal shows them.
+//! The lines of `expd top`: plain text, so that any terminal shows them.
 
 use std::time::{Instant, SystemTime};
 
@@ -8,17 +8,17 @@ use crate::cli::output::printable;
 use crate::cli::programs::{clipped, program, refused_program};
 use expd_client::{InstanceStatus, LinkState, Status};
 
-/// Columns of the lines.
+/// Width of the lines, in columns.
 pub(super) const WIDTH: usize = 80;
 
-/// A line, and whether it stands out.
+/// A line of text, bold or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) text: String,
     pub(super) is_bold: bool,
 }
 
-/// Makes the lines of each moment, with the rates since the one before.
+/// Renders each status as lines, with the rates since the previous one.
 #[derive(Default)]
 pub(super) struct View {
     before: Option<Counts>,
@@ -150,7 +150,7 @@ fn programs(lines: &mut Vec<Line>, status: &Status, rates: &Rates<'_>) {
     }
 }
 
-/// Those who hear, in order: who lags comes first, then who hears most.
+/// Rows sorted by lag, then by rate, both descending.
 fn sorted_by_lag<T>(rows: Vec<T>, lag_and_rate: impl Fn(&T) -> (u64, Option<f64>)) -> Vec<T> {
     let keyed = rows.into_iter().map(|row| {
         let (lag, rate) = lag_and_rate(&row);
@@ -163,7 +163,7 @@ fn sorted_by_lag<T>(rows: Vec<T>, lag_and_rate: impl Fn(&T) -> (u64, Option<f64>
     keyed.into_iter().map(|(.., row)| row).collect()
 }
 
-/// Programs that were refused because a limit was reached, the latest first.
+/// Programs that were refused because of a limit, the latest first.
 fn limits(lines: &mut Vec<Line>, status: &Status, wall: SystemTime, rates: &Rates<'_>) {
     if status.limit_hits.is_empty() {
         return;
@@ -211,7 +211,7 @@ fn pages(lines: &mut Vec<Line>, status: &Status, rates: &Rates<'_>) {
     }
 }
 
-/// The apps whose pages have come, also where none of them is open.
+/// Apps that have had pages, including those without an open one.
 fn apps_of_pages(lines: &mut Vec<Line>, status: &Status, rates: &Rates<'_>) {
     if status.web_apps.is_empty() {
         return;
@@ -234,7 +234,7 @@ fn apps_of_pages(lines: &mut Vec<Line>, status: &Status, rates: &Rates<'_>) {
     }
 }
 
-/// The text, after the instance's name where there are several.
+/// Prefixes a text with the instance's name if there are several.
 fn placed(it: &InstanceStatus, status: &Status, text: &str) -> String {
     match status.instances.len() {
         1 => text.to_owned(),

@@ -9,10 +9,12 @@ use std::process::{Command, Stdio};
 use expd_domain::Secret;
 use zeroize::Zeroizing;
 
+use super::error::UnitError;
+
 /// Folders of credentials that a unit names without a path.
 const STORES: [&str; 3] = ["/etc/credstore", "/run/credstore", "/usr/lib/credstore"];
 
-/// Folders of the encrypted ones.
+/// Folders of encrypted credentials.
 const ENCRYPTED_STORES: [&str; 3] = [
     "/etc/credstore.encrypted",
     "/run/credstore.encrypted",
@@ -26,13 +28,13 @@ pub(super) struct Credential {
     origin: Origin,
 }
 
-/// A list of credentials as lines of a unit make it: each line adds to it, replaces what an earlier
-/// one said, or empties it.
+/// Credentials of a unit in the order of its lines: each line adds one, replaces an earlier one, or
+/// clears the list.
 #[derive(Debug, Default)]
 pub(super) struct Credentials {
     /// `LoadCredential=` and `LoadCredentialEncrypted=`.
     loaded: Vec<Credential>,
-    /// `SetCredential=` and `SetCredentialEncrypted=`: for names that nothing is loaded for.
+    /// `SetCredential=` and `SetCredentialEncrypted=`: for names without a loaded credential.
     set: Vec<Credential>,
 }
 
@@ -41,7 +43,7 @@ impl Credentials {
     ///
     /// # Errors
     /// The unit does not start with it.
-    pub(super) fn assign(&mut self, key: &str, value: &str) -> Result<(), String> {
+    pub(super) fn assign(&mut self, key: &str, value: &str) -> Result<(), UnitError> {
         let list = if key.starts_with("Load") {
             &mut self.loaded
         } else {
@@ -55,16 +57,16 @@ impl Credentials {
         Ok(())
     }
 
-    /// True where the unit has none.
     pub(super) fn is_empty(&self) -> bool {
         self.loaded.is_empty() && self.set.is_empty()
     }
 
-    /// Puts all into a folder. Returns the faults that keep the service from having them.
+    /// Writes all credentials to a folder. Returns the faults that keep the service from getting
+    /// them.
     ///
     /// # Errors
     /// The folder cannot be written.
-    pub(super) fn place(&self, folder: &Path) -> std::io::Result<Vec<String>> {
+    pub(super) fn place(&self, folder: &Path) -> std::io::Result<Vec<UnitError>> {
         let mut faults = Vec::new();
         for credential in self.loaded.iter().chain(&self.set) {
             faults.extend(credential.place(folder)?);
@@ -79,17 +81,17 @@ enum Origin {
     Text(Secret),
     EncryptedFile(PathBuf),
     EncryptedText(String),
-    /// The manager alone knows its value.
+    /// Only the service manager knows the value.
     Manager,
 }
 
 impl Credential {
-    /// Reads an assignment of a unit: `LoadCredential=`, `SetCredential=` and their encrypted kin.
-    /// None for a credential that is nowhere, which systemd passes over.
+    /// Reads an assignment of a unit: `LoadCredential=`, `SetCredential=` and their encrypted
+    /// variants. None for a missing credential that systemd skips.
     ///
     /// # Errors
     /// The unit does not start with it.
-    fn read(key: &str, value: &str) -> Result<Option<Self>, String> {
+    fn read(key: &str, value: &str) -> Result<Option<Self>, UnitError> {
         let (name, source) = value.split_once(':').unwrap_or((value, ""));
         let stored = |stores: [&str; 3]| {
             let mut files = stores.iter().map(|store| Path::new(store).join(name));
@@ -100,10 +102,11 @@ impl Credential {
             if file.exists() {
                 Ok(file)
             } else {
-                Err(format!(
-                    "{key}={value}: there is no {path}, so that the unit does not start; create \
-                     it, or take the line out"
-                ))
+                Err(UnitError::NoCredentialFile {
+                    key: key.to_owned(),
+                    value: value.to_owned(),
+                    path: path.to_owned(),
+                })
             }
         };
         let origin = match (key, source) {
@@ -121,67 +124,67 @@ impl Credential {
         Ok(origin.map(|origin| Self { name, origin }))
     }
 
-    /// Puts it into a folder, as systemd does for the service. Returns the fault that keeps the
-    /// service from having it.
+    /// Writes the credential to a folder, as systemd does for the service. Returns the fault that
+    /// keeps the service from getting it.
     ///
     /// # Errors
     /// The folder cannot be written.
-    fn place(&self, folder: &Path) -> std::io::Result<Option<String>> {
+    fn place(&self, folder: &Path) -> std::io::Result<Option<UnitError>> {
         let target = folder.join(&self.name);
-        // What is loaded counts more than what is set.
+        // A loaded credential overrides one that is set.
         if target.symlink_metadata().is_ok() {
             return Ok(None);
         }
         let decrypted = match &self.origin {
             Origin::File(file) => return symlink(file, target).map(|()| None),
             Origin::Text(text) => return write(&target, text.expose().as_bytes()).map(|()| None),
-            // That it is set is what counts.
+            // Only its presence matters.
             Origin::Manager => return write(&target, b"(not known here)").map(|()| None),
             Origin::EncryptedFile(file) => self.decrypt(&file.display().to_string(), b""),
             Origin::EncryptedText(text) => self.decrypt("-", text.as_bytes()),
         };
         match decrypted {
-            Ok(value) => write(&target, &value).map(|()| None),
-            Err(fault) => {
-                write(&target, b"(encrypted)")?;
-                Ok(fault)
-            }
+            Ok(Some(value)) => write(&target, &value).map(|()| None),
+            Ok(None) => write(&target, b"(encrypted)").map(|()| None),
+            Err(fault) => write(&target, b"(encrypted)").map(|()| Some(fault)),
         }
     }
 
-    /// Decrypts it as the manager does. The error is the fault of the credential, or none where
-    /// this process is not in a position to judge.
-    fn decrypt(&self, file: &str, input: &[u8]) -> Result<Zeroizing<Vec<u8>>, Option<String>> {
-        // The host's key is root's.
+    /// Decrypts the credential as the manager does. None where this process cannot tell: it is not
+    /// root, or there is no `systemd-creds`.
+    ///
+    /// # Errors
+    /// The credential cannot be decrypted on this host.
+    fn decrypt(&self, file: &str, input: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, UnitError> {
+        // Only root can read the host's key.
         if !rustix::process::geteuid().is_root() {
-            return Err(None);
+            return Ok(None);
         }
         let mut command = Command::new("systemd-creds");
         command.arg(format!("--name={}", self.name));
         command.args(["decrypt", file, "-"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let child = command.stderr(Stdio::piped()).spawn();
-        let mut child = child.map_err(|_| None)?;
+        let Ok(mut child) = command.stderr(Stdio::piped()).spawn() else {
+            return Ok(None);
+        };
         if let Some(mut stdin) = child.stdin.take() {
-            // It says by itself what is missing.
+            // If the write fails, the program itself reports what is missing.
             stdin.write_all(input).ok();
         }
-        let output = child.wait_with_output().map_err(|_| None)?;
+        let Ok(output) = child.wait_with_output() else {
+            return Ok(None);
+        };
         if output.status.success() {
-            return Ok(Zeroizing::new(output.stdout));
+            return Ok(Some(Zeroizing::new(output.stdout)));
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        Err(Some(format!(
-            "the credential {} cannot be decrypted on this host ({}), so that the unit does not \
-             start; encrypt it here: systemd-creds encrypt --name={}",
-            self.name,
-            said.trim(),
-            self.name
-        )))
+        Err(UnitError::Undecryptable {
+            name: self.name.clone(),
+            stderr: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        })
     }
 }
 
-/// Writes a file that nobody else may read.
+/// Writes a file that only this user can read.
 fn write(file: &Path, value: &[u8]) -> std::io::Result<()> {
     let mut options = fs::OpenOptions::new();
     let options = options.write(true).create_new(true).mode(0o600);

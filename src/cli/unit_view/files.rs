@@ -1,4 +1,4 @@
-//! The files that settings name, and which of them a user cannot read.
+//! Files that settings name, and whether a user can read them.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::access::accounts;
 
-/// Mode bits of others, as those of group and owner are shifted.
+/// Mode bits of others; those of group and owner are the same, shifted.
 const READ: u32 = 0o4;
 const PASS: u32 = 0o1;
 
@@ -46,21 +46,20 @@ fn collect(table: &toml::Table, prefix: &str, found: &mut Vec<(String, PathBuf)>
     }
 }
 
-/// The credential that may take the place of a secret's file.
+/// Name of the credential that can replace a secret's file.
 pub(super) fn secret_name(key: &str) -> Option<String> {
     let rest = key.strip_prefix("instances.")?;
     let (instance, secret) = rest.split_once(".credentials.")?;
     Some(format!("expd.{instance}.{}", secret.strip_suffix("_file")?))
 }
 
-/// Reason why a user cannot read a file; none where it can. Access lists beyond the mode are not
-/// seen.
+/// Reason why a user cannot read a file; none if it can. Access control lists are not considered.
 pub(super) fn unreadable(file: &Path, uid: Option<u32>, groups: &[u32]) -> Option<String> {
     if uid == Some(0) {
         return None;
     }
     let allowed = |path: &Path, bit: u32| match fs::metadata(path) {
-        // Whether it is there at all, the check of the settings tells.
+        // The check of the settings reports missing files.
         Err(_) => true,
         Ok(found) => {
             let shift = if uid == Some(found.uid()) {

@@ -1,19 +1,19 @@
-//! A private folder with a unit's credentials, for the time of a command.
+//! Private folder with a unit's credentials, for the duration of a command.
 
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-/// The folder; it goes with this.
+/// The folder; removed on drop.
 #[derive(Debug)]
 pub struct CredentialFolder(PathBuf);
 
 impl CredentialFolder {
-    /// Makes an empty one: for root where nothing reaches a disk, else for links alone.
+    /// Creates an empty folder: for root in memory (`/run`), for others among the temporary files.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// The folder cannot be created.
     pub fn new() -> io::Result<Self> {
         let is_root = rustix::process::geteuid().is_root();
         let parent = if is_root {
@@ -27,7 +27,6 @@ impl CredentialFolder {
         Ok(Self(folder))
     }
 
-    /// Its path.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -35,7 +34,7 @@ impl CredentialFolder {
 
 impl Drop for CredentialFolder {
     fn drop(&mut self) {
-        // A leftover is readable for nobody else, and gone at the next boot.
+        // A leftover is readable only by this user, and gone after the next boot.
         std::fs::remove_dir_all(&self.0).ok();
     }
 }

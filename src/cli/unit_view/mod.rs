@@ -1,9 +1,10 @@
-//! A systemd unit's view of the settings: its environment, its credentials, and the user who reads
-//! the files.
+//! The settings as a systemd unit's service sees them: its environment, its credentials, and the
+//! user who reads the files.
 //!
-//! The text of the unit is what counts, with its drop-ins. Specifiers (`%…`) are not expanded.
+//! The source is the text of the unit with its drop-ins. Specifiers (`%…`) are not expanded.
 
 mod credential;
+mod error;
 mod files;
 mod folder;
 mod text;
@@ -17,9 +18,10 @@ use super::failure::Failure;
 use crate::access::accounts;
 use crate::config::Source;
 use credential::Credentials;
+use error::UnitError;
 use files::{files_of, secret_name, unreadable};
 pub(super) use folder::CredentialFolder;
-use text::{text_of, words};
+use text::{split_words, text_of};
 
 /// Environment, credentials and user that a unit gives its service.
 #[derive(Debug, Default)]
@@ -32,13 +34,13 @@ pub(super) struct UnitView {
     is_dynamic: bool,
     /// `Environment=`.
     assigned: Vec<(String, String)>,
-    /// Of `EnvironmentFile=`, which counts more.
+    /// `EnvironmentFile=`, which overrides `Environment=`.
     from_files: Vec<(String, String)>,
     credentials: Credentials,
-    /// The settings file of the command line.
+    /// The settings file that `ExecStart=` names.
     config: Option<PathBuf>,
     /// Faults of the unit itself.
-    faults: Vec<String>,
+    faults: Vec<UnitError>,
 }
 
 impl UnitView {
@@ -95,7 +97,7 @@ impl UnitView {
             "DynamicUser" => self.is_dynamic = matches!(value, "yes" | "true" | "1" | "on"),
             "Environment" if value.is_empty() => self.assigned.clear(),
             "Environment" => {
-                for word in words(value) {
+                for word in split_words(value) {
                     if let Some((name, value)) = word.split_once('=') {
                         self.assigned.push((name.to_owned(), value.to_owned()));
                     }
@@ -112,7 +114,7 @@ impl UnitView {
             }
             "ExecStart" if value.is_empty() => self.config = None,
             "ExecStart" => {
-                let words = words(value);
+                let words = split_words(value);
                 let mut rest = words.iter();
                 while let Some(word) = rest.next() {
                     let file = match word.strip_prefix("--config") {
@@ -137,16 +139,16 @@ impl UnitView {
                 let lines = text.lines().map(str::trim);
                 for line in lines.filter(|line| !line.starts_with(['#', ';'])) {
                     if let Some((name, value)) = line.split_once('=') {
-                        let value = words(value).join(" ");
+                        let value = split_words(value).join(" ");
                         self.from_files.push((name.trim().to_owned(), value));
                     }
                 }
             }
             Err(_) if is_optional => {}
-            Err(error) => self.faults.push(format!(
-                "EnvironmentFile={path} cannot be read: {error}; create it, or write \
-                 EnvironmentFile=-{path}"
-            )),
+            Err(source) => self.faults.push(UnitError::EnvironmentFile {
+                path: path.to_owned(),
+                source,
+            }),
         }
     }
 
@@ -156,12 +158,12 @@ impl UnitView {
         assigned.cloned().collect()
     }
 
-    /// The settings file that the service is started with, where its command line names one.
+    /// The settings file that the service is started with, if its command line names one.
     pub(super) fn config(&self) -> Option<&Path> {
         self.config.as_deref()
     }
 
-    /// Puts the credentials into a folder. False where the unit has none.
+    /// Writes the credentials to a folder. Returns false if the unit has none.
     ///
     /// # Errors
     /// The folder cannot be written.
@@ -171,7 +173,7 @@ impl UnitView {
         Ok(!self.credentials.is_empty())
     }
 
-    /// The sources of the settings as the service has them, with its credentials in `folder`.
+    /// The sources of the settings as the service sees them, with its credentials in `folder`.
     ///
     /// # Errors
     /// The folder cannot be written.
@@ -191,9 +193,9 @@ impl UnitView {
         })
     }
 
-    /// Faults of the unit, and files of the settings that its user cannot read.
-    pub(super) fn faults(&self, source: &Source) -> Vec<String> {
-        let mut faults = self.faults.clone();
+    /// Takes the faults of the unit, and adds the files of the settings that its user cannot read.
+    pub(super) fn take_faults(&mut self, source: &Source) -> Vec<UnitError> {
+        let mut faults = std::mem::take(&mut self.faults);
         let (uid, groups) = match self.identity() {
             Ok(identity) => identity,
             Err(fault) => {
@@ -215,19 +217,22 @@ impl UnitView {
             let Some(reason) = unreadable(&file, uid, &groups) else {
                 continue;
             };
-            let who = self.who();
-            let file = file.display();
+            let shown = file.display();
             let is_secret = key.ends_with("_file") && !key.ends_with("ca_file");
             let remedy = match secret_name(&key).filter(|_| is_secret) {
                 Some(name) => format!(
-                    "let that user read it, or take the key out and have the unit bring the \
-                     secret: LoadCredential={name}:{file}"
+                    "let that user read it, or remove the key and have the unit load the secret: \
+                     LoadCredential={name}:{shown}"
                 ),
-                None => format!("let that user read it: chgrp {} {file}", self.group()),
+                None => format!("let that user read it: chgrp {} {shown}", self.group()),
             };
-            faults.push(format!(
-                "{key}: {who} cannot read {file} ({reason}); {remedy}"
-            ));
+            faults.push(UnitError::Unreadable {
+                key,
+                user: self.who(),
+                file,
+                reason,
+                remedy,
+            });
         }
         faults
     }
@@ -247,17 +252,18 @@ impl UnitView {
         }
     }
 
-    /// The user, where it is known before the start, and the groups.
-    fn identity(&self) -> Result<(Option<u32>, Vec<u32>), String> {
+    /// The user, if it is known before the start, and the groups.
+    fn identity(&self) -> Result<(Option<u32>, Vec<u32>), UnitError> {
         let named = |user: &str| {
             let found = accounts::user_id(user).ok().flatten().or(user.parse().ok());
-            let remedy = "create it (systemd-sysusers), or name another one";
-            found.ok_or_else(|| format!("User={user}: there is no such user; {remedy}"))
+            found.ok_or_else(|| UnitError::NoUser {
+                user: user.to_owned(),
+            })
         };
         let uid = match (&self.user, self.is_dynamic) {
             (Some(user), false) => Some(named(user)?),
             (None, false) => Some(0),
-            // One that is static already is taken as it is.
+            // A user that exists already is used as it is.
             (Some(user), true) => accounts::user_id(user).ok().flatten(),
             (None, true) => None,
         };
@@ -298,7 +304,10 @@ mod tests {
             Some(Path::new("/etc/expd/other.toml"))
         );
         assert!(
-            view.faults[0].contains("there is no /nowhere/secret"),
+            matches!(
+                &view.faults[..],
+                [UnitError::NoCredentialFile { path, .. }] if path == "/nowhere/secret"
+            ),
             "{:?}",
             view.faults
         );

@@ -1,10 +1,10 @@
-//! The text of a unit: `systemctl cat` where a manager runs, else the unit's file and its drop-ins.
+//! The text of a unit: `systemctl cat` under systemd, else the unit's file and its drop-ins.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Folders of units, in the order in which systemd looks.
+/// Folders of units, in systemd's search order.
 const FOLDERS: [&str; 4] = [
     "/etc/systemd/system",
     "/run/systemd/system",
@@ -44,7 +44,7 @@ fn with_drop_ins(file: &Path, folders: &[PathBuf]) -> String {
     folder_name.push(".d");
     let own = file.parent().map(Path::to_owned);
     let mut drop_ins = std::collections::BTreeMap::new();
-    // The first folders win.
+    // The first folders take precedence.
     for folder in own.iter().chain(folders).rev() {
         for entry in fs::read_dir(folder.join(&folder_name))
             .into_iter()
@@ -63,8 +63,8 @@ fn with_drop_ins(file: &Path, folders: &[PathBuf]) -> String {
     text
 }
 
-/// The words of a value: separated by spaces, with quotes around those that hold some.
-pub(super) fn words(value: &str) -> Vec<String> {
+/// Splits a value into words at white space; quotes keep words together.
+pub(super) fn split_words(value: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let mut quote = None;

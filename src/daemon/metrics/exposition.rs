@@ -14,7 +14,7 @@ pub(super) enum Kind {
     Histogram,
 }
 
-/// The text, built family by family.
+/// Text in Prometheus' format, built family by family.
 #[derive(Default)]
 pub(super) struct Exposition(String);
 
@@ -25,7 +25,6 @@ pub(super) struct Family<'a> {
 }
 
 impl Exposition {
-    /// Begins a family.
     pub(super) fn family<'a>(&'a mut self, name: &'a str, kind: Kind, help: &str) -> Family<'a> {
         let kind = match kind {
             Kind::Counter => "counter",
@@ -41,14 +40,12 @@ impl Exposition {
         }
     }
 
-    /// The text.
     pub(super) fn finish(self) -> String {
         self.0
     }
 }
 
 impl Family<'_> {
-    /// Adds a sample.
     pub(super) fn sample(&mut self, labels: &[(&str, &str)], value: impl Display) {
         self.suffixed("", labels, value);
     }
@@ -85,7 +82,7 @@ impl Family<'_> {
     }
 }
 
-/// The text without characters that would end its line or, in a label, its quotes.
+/// Escapes characters that would end the line or, in a label, its quotes.
 fn escaped(text: &str, quoted: bool) -> String {
     let text = text.replace('\\', r"\\").replace('\n', r"\n");
     if quoted {

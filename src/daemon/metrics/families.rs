@@ -84,8 +84,8 @@ impl Metrics {
         .sample(&[], logging::dropped_records());
     }
 
-    /// Figures under the names that Prometheus' client libraries give them. Left out where the
-    /// system does not tell one, and never reported as zero.
+    /// Adds the process metrics under the names of Prometheus' client libraries. One that the
+    /// system does not provide is left out, never reported as zero.
     fn add_process(&self, text: &mut Exposition) {
         let mut gauge = |name, help, value: Option<u64>| {
             if let Some(value) = value {
@@ -127,7 +127,8 @@ impl Metrics {
         .sample(&[], seconds(self.started_at.date()));
     }
 
-    /// Instances that programs run: by state, since their names and their number are their users'.
+    /// Adds the instances that programs run, by state: their users choose the names and the number,
+    /// which would make labels without bound.
     fn add_run_instances(&self, text: &mut Exposition) {
         let states = self.bridges.transient_states();
         let mut family = text.family(

@@ -1,5 +1,5 @@
 //! The metric families of the configured instances. Each sample has the label `exp_instance`:
-//! `instance` is a label of Prometheus' own, for what it scrapes.
+//! Prometheus itself uses `instance`, for the target that it scrapes.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,8 +1,7 @@
-//! Figures of the daemon's own process, from `/proc` and the kernel.
+//! Metrics of the daemon's own process, from `/proc` and the kernel.
 
 use std::time::Duration;
 
-/// Resident memory.
 pub(super) fn resident_bytes() -> Option<u64> {
     field("VmRSS:")
 }
@@ -15,34 +14,31 @@ fn field(name: &str) -> Option<u64> {
     kibibytes.checked_mul(1024)
 }
 
-/// Virtual memory.
 pub(super) fn virtual_bytes() -> Option<u64> {
     field("VmSize:")
 }
 
-/// Number of threads.
 pub(super) fn threads() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|it| it.strip_prefix("Threads:"))?;
     line.trim().parse().ok()
 }
 
-/// Largest number of file descriptors that may be open.
+/// Soft limit of open file descriptors.
 pub(super) fn max_files() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current
 }
 
-/// Processor time that the process has used, in seconds.
+/// CPU time used by the process.
 pub(super) fn cpu_seconds() -> f64 {
     let clock = nix::time::ClockId::CLOCK_PROCESS_CPUTIME_ID;
     let used = nix::time::clock_gettime(clock).map(Duration::from);
     used.unwrap_or_default().as_secs_f64()
 }
 
-/// Number of open file descriptors.
 pub(super) fn open_files() -> Option<u64> {
     let count = std::fs::read_dir("/proc/self/fd").ok()?.count() as u64;
-    // Reading the folder opens one.
+    // Reading the folder opens a descriptor, which is counted too.
     Some(count.saturating_sub(1))
 }
 

@@ -1,8 +1,8 @@
 //! The HTTP server of the metrics: few connections, each for one answer and a limited time.
 //!
-//! Every local program, and every page in a browser on this host, can reach a loopback address. So
-//! a request must name it by a loopback `Host`, which a page of another site cannot, and a silent
-//! connection is closed for a newer one.
+//! Every local program, and every web page in a browser on this host, can reach a loopback address.
+//! So a request needs a loopback `Host`, which a page of another site cannot send, and a newer
+//! connection replaces a silent one.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -37,16 +37,16 @@ use expd_hub::Hosts;
 /// The text format; every Prometheus reads version 0.0.4.
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Number of connections; one scraper is usual. A further one closes the oldest.
+/// Maximum number of connections; a further one closes the oldest. One scraper is usual.
 const MAX_CONNECTIONS: usize = 16;
 
-/// Limit of a connection's whole life.
+/// Maximum lifetime of a connection.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Size of the largest request head.
+/// Maximum size of a request head.
 const MAX_HEAD_BYTES: usize = 8 * 1024;
 
-/// Pause after the system refused to accept a connection.
+/// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The metrics server, bound and not yet serving.
@@ -56,8 +56,8 @@ pub(in crate::daemon) struct MetricsServer {
 }
 
 impl MetricsServer {
-    /// Binds the address and the Unix socket, which has the mode and the group of the daemon's.
-    /// None where the settings name neither.
+    /// Binds the address and the Unix socket, which has the mode and group of the daemon's. `None`
+    /// if the settings name neither.
     ///
     /// # Errors
     /// One of them cannot be bound.
@@ -90,7 +90,7 @@ impl MetricsServer {
     /// Serves until `stop`.
     ///
     /// # Errors
-    /// A listener fails for good.
+    /// A listener fails permanently.
     pub(in crate::daemon) async fn serve(
         self,
         metrics: Metrics,
@@ -111,7 +111,7 @@ impl MetricsServer {
             served.await.map_err(failed)
         };
         let over_unix = async {
-            // The file goes with the listener.
+            // The guard removes the file together with the listener.
             let Some((listener, _file)) = unix else {
                 return Ok(());
             };
@@ -144,7 +144,7 @@ async fn page(State(metrics): State<Metrics>) -> Response {
 enum Source {
     /// Requests must name one of the hosts.
     Tcp(TcpListener, Hosts),
-    /// No page of a browser reaches it, so any Host will do.
+    /// Out of reach of web pages, so any `Host` is accepted.
     Unix(UnixListener),
 }
 

@@ -1,4 +1,4 @@
-//! Metric families of the door for pages. They have no samples until a page has come.
+//! Metric families of the door for pages. They have no samples before the first page.
 
 use std::sync::Arc;
 

@@ -34,41 +34,41 @@ fn a_moment_later() -> Moment {
 
 #[tokio::test]
 async fn an_app_that_ends_between_two_gaps_is_told_both_again() {
-    let world = world(small());
-    let mut slow = world.listen(spec(None)).await;
-    world.confirm().await;
+    let fixture = fixture(small());
+    let mut slow = fixture.listen(spec(None)).await;
+    fixture.confirm().await;
     assert_eq!(heard(&mut slow), ["Pending", "Confirmed"]);
-    world.broadcast(&["a"]).await;
-    world.lose().await;
-    world.confirm().await;
-    world.broadcast(&["b", "c", "d"]).await;
+    fixture.broadcast(&["a"]).await;
+    fixture.lose().await;
+    fixture.confirm().await;
+    fixture.broadcast(&["b", "c", "d"]).await;
     let all = read(&mut slow).await;
     let words: Vec<String> = all.iter().map(in_words).collect();
     assert_eq!(words, ["Offline 0", "Overflow 2", "c@7", "d@8"]);
     let log_id = slow.log_id().to_owned();
-    let mut after_the_first = world.listen(resume(&log_id, all[0].sequence)).await;
+    let mut after_the_first = fixture.listen(resume(&log_id, all[0].sequence)).await;
     assert_eq!(
         heard(&mut after_the_first),
         ["Confirmed", "Offline 0", "Overflow 2", "c@7", "d@8"]
     );
-    let mut after_both = world.listen(resume(&log_id, all[1].sequence)).await;
+    let mut after_both = fixture.listen(resume(&log_id, all[1].sequence)).await;
     assert_eq!(heard(&mut after_both), ["Confirmed", "c@7", "d@8"]);
 }
 
 #[tokio::test]
 async fn an_outage_long_ago_does_not_widen_the_gap_of_a_later_one() {
-    let world = world(small());
-    world.confirm().await;
-    let mut hi = world.listen(spec(Some("hi"))).await;
-    world.confirm().await;
-    world.lose().await;
-    world.confirm().await;
-    world.broadcast(&["hi", "hi", "hi", "hi"]).await;
+    let fixture = fixture(small());
+    fixture.confirm().await;
+    let mut hi = fixture.listen(spec(Some("hi"))).await;
+    fixture.confirm().await;
+    fixture.lose().await;
+    fixture.confirm().await;
+    fixture.broadcast(&["hi", "hi", "hi", "hi"]).await;
     heard(&mut hi);
     let between = a_moment_later();
-    world.lose().await;
-    world.confirm().await;
-    world.broadcast(&["ho", "ho", "ho"]).await;
+    fixture.lose().await;
+    fixture.confirm().await;
+    fixture.broadcast(&["ho", "ho", "ho"]).await;
     let told = read(&mut hi).await;
     let [
         Delivery {
@@ -88,12 +88,12 @@ async fn an_outage_long_ago_does_not_widen_the_gap_of_a_later_one() {
 
 #[tokio::test]
 async fn whoever_comes_from_an_earlier_log_hears_of_all_until_the_confirmation() {
-    let world = world(Limits::default());
-    let _first = world.listen(spec(None)).await;
+    let fixture = fixture(Limits::default());
+    let _first = fixture.listen(spec(None)).await;
     let while_pending = a_moment_later();
     // Another listener opened the channel first: it has missed nothing.
-    world.confirm().await;
-    let mut returning = world.listen(resume("an earlier one", 7)).await;
+    fixture.confirm().await;
+    let mut returning = fixture.listen(resume("an earlier one", 7)).await;
     let told = read(&mut returning).await;
     let Event::Gap(gap) = &told[1].event else {
         panic!("{told:?}");
@@ -108,16 +108,16 @@ async fn whoever_comes_from_an_earlier_log_hears_of_all_until_the_confirmation()
 
 #[tokio::test]
 async fn what_a_silent_connection_took_along_before_the_confirmation_is_in_the_gap() {
-    let world = world(Limits::default());
+    let fixture = fixture(Limits::default());
     // The network still sends on a channel that was given up, and the connection has been silent
     // for a while.
     let proved = Moment::now();
     a_moment_later();
-    let mut returning = world.listen(resume("an earlier one", 7)).await;
-    world.broadcast(&["late"]).await;
+    let mut returning = fixture.listen(resume("an earlier one", 7)).await;
+    fixture.broadcast(&["late"]).await;
     let down = Report::Down { since: proved };
-    world.router.report(HOME, down).await;
-    world.confirm().await;
+    fixture.router.report(HOME, down).await;
+    fixture.confirm().await;
     assert_eq!(read(&mut returning).await.len(), 2);
     let told = read(&mut returning).await;
     let words: Vec<String> = told.iter().map(in_words).collect();
@@ -133,7 +133,7 @@ async fn what_a_silent_connection_took_along_before_the_confirmation_is_in_the_g
 
 #[tokio::test]
 async fn a_listener_of_an_earlier_daemon_is_nobodys_now() {
-    let (earlier, now) = (world(Limits::default()), world(Limits::default()));
+    let (earlier, now) = (fixture(Limits::default()), fixture(Limits::default()));
     let of_earlier = earlier.listen(spec(None)).await;
     let mut of_now = now.listen(spec(None)).await;
     let id = of_earlier.info().id.clone();

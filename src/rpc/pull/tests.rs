@@ -13,13 +13,13 @@ use expd_domain::{Channel, Overflow};
 const HOME: InstanceId = InstanceId(0);
 
 /// Listeners in pull form, swept as in the daemon, and the router that they belong to.
-struct World {
+struct PullFixture {
     listeners: PullListeners,
     router: RouterHandle,
     _tasks: JoinSet<()>,
 }
 
-fn world() -> World {
+fn fixture() -> PullFixture {
     let (router, handle) = Router::new(RouterSettings {
         instances: vec!["default".to_owned()],
         limits: Limits::default(),
@@ -31,14 +31,14 @@ fn world() -> World {
     let listeners = PullListeners::default();
     let sweeps = listeners.clone().sweep_until(CancellationToken::new());
     tasks.spawn(sweeps);
-    World {
+    PullFixture {
         listeners,
         router: handle,
         _tasks: tasks,
     }
 }
 
-impl World {
+impl PullFixture {
     async fn open(&self) -> String {
         let memory = Memory::new(Shares::new(1 << 30), Holder::Owner);
         let spec = ListenSpec {
@@ -77,39 +77,39 @@ impl World {
 
 #[tokio::test(start_paused = true)]
 async fn a_listener_that_nobody_asks_for_a_minute_is_cancelled() {
-    let world = world();
-    let id = world.open().await;
-    assert_eq!(world.ask(&id), Ok(()));
+    let fixture = fixture();
+    let id = fixture.open().await;
+    assert_eq!(fixture.ask(&id), Ok(()));
     tokio::time::sleep(Duration::from_secs(59)).await;
-    assert_eq!(world.count().await, 1);
+    assert_eq!(fixture.count().await, 1);
     // The next sweep is at most five seconds late.
     tokio::time::sleep(Duration::from_secs(7)).await;
-    assert_eq!(world.ask(&id), Err(PullError::Unknown(id.clone())));
-    assert_eq!(world.count().await, 0);
+    assert_eq!(fixture.ask(&id), Err(PullError::Unknown(id.clone())));
+    assert_eq!(fixture.count().await, 0);
     assert_eq!(
-        world.router.cancel(id.clone()).await,
+        fixture.router.cancel(id.clone()).await,
         Err(RouterError::UnknownListener(id))
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn each_call_gives_a_listener_another_minute() {
-    let world = world();
-    let (asked, idle) = (world.open().await, world.open().await);
+    let fixture = fixture();
+    let (asked, idle) = (fixture.open().await, fixture.open().await);
     for _ in 0..6 {
         tokio::time::sleep(Duration::from_secs(50)).await;
-        assert_eq!(world.ask(&asked), Ok(()));
+        assert_eq!(fixture.ask(&asked), Ok(()));
     }
-    assert_eq!(world.ask(&idle), Err(PullError::Unknown(idle.clone())));
-    assert_eq!(world.count().await, 1);
+    assert_eq!(fixture.ask(&idle), Err(PullError::Unknown(idle.clone())));
+    assert_eq!(fixture.count().await, 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_listener_is_kept_while_a_call_waits_on_it() {
-    let world = world();
-    let id = world.open().await;
+    let fixture = fixture();
+    let id = fixture.open().await;
     let check_out = || {
-        let taken = world.listeners.check_out(&id, Acknowledgement::default());
+        let taken = fixture.listeners.check_out(&id, Acknowledgement::default());
         taken.unwrap()
     };
     // The first event is the subscription's state.
@@ -119,11 +119,11 @@ async fn a_listener_is_kept_while_a_call_waits_on_it() {
     let mut waiting = check_out();
     let none = tokio::time::timeout(Duration::from_secs(600), waiting.next());
     assert!(none.await.is_err());
-    assert_eq!(world.ask(&id), Err(PullError::Busy(id.clone())));
+    assert_eq!(fixture.ask(&id), Err(PullError::Busy(id.clone())));
     // The minute begins with the end of the call.
     drop(waiting);
     tokio::time::sleep(Duration::from_secs(59)).await;
-    assert_eq!(world.ask(&id), Ok(()));
+    assert_eq!(fixture.ask(&id), Ok(()));
     tokio::time::sleep(Duration::from_secs(66)).await;
-    assert_eq!(world.ask(&id), Err(PullError::Unknown(id)));
+    assert_eq!(fixture.ask(&id), Err(PullError::Unknown(id)));
 }

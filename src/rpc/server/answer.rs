@@ -14,7 +14,7 @@ use super::call::Call;
 /// An answer up to this size is handed to HTTP/2 at once, together with its status.
 const SLICE: usize = 16 << 10;
 
-/// Takes the next slice off bytes that are being sent.
+/// Splits off the next slice of bytes that are being sent.
 pub(in crate::rpc) fn next_slice(rest: &mut Bytes) -> Bytes {
     let slice = rest.split_to(rest.len().min(SLICE));
     if rest.is_empty() {
@@ -74,7 +74,7 @@ impl Body for AnswerBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        // Never exact: the status follows even where no bytes do.
+        // Never exact: the status follows even an empty body.
         SizeHint::default()
     }
 }

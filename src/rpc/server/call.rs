@@ -17,6 +17,7 @@ use tonic::Status;
 
 use super::connection::{Connection, OpenStream};
 use super::users::Admission;
+use crate::rpc::error;
 use crate::shares::{MemoryWait, Share};
 use crate::upstream::transport::AnswerRoom;
 use expd_domain::Channel;
@@ -37,15 +38,15 @@ pub struct Call {
     state: Mutex<CallState>,
     memory_wait: MemoryWait,
     is_stream: AtomicBool,
-    /// Instance and channel that it is about, once its message has named them.
-    place: OnceLock<CallPlace>,
+    /// Instance and channel of the call, once its message has named them.
+    target: OnceLock<CallTarget>,
     /// Notified when HTTP/2 has written every chunk of the answer.
     released: Notify,
 }
 
-/// The instance and the channel that a call is about; empty where it names none.
+/// Instance and channel of a call; empty if it names none.
 #[derive(Debug)]
-struct CallPlace {
+struct CallTarget {
     instance: String,
     channel: String,
 }
@@ -81,7 +82,7 @@ impl Call {
             }),
             memory_wait: MemoryWait::default(),
             is_stream: AtomicBool::new(false),
-            place: OnceLock::new(),
+            target: OnceLock::new(),
             released: Notify::new(),
         }))
     }
@@ -91,9 +92,9 @@ impl Call {
         &self.connection
     }
 
-    /// Notes what the call is about, for the log.
-    pub(in crate::rpc) fn note_place(&self, instance: &str, channel: Option<&Channel>) {
-        self.place.get_or_init(|| CallPlace {
+    /// Records the call's instance and channel, for the log.
+    pub(in crate::rpc) fn note_target(&self, instance: &str, channel: Option<&Channel>) {
+        self.target.get_or_init(|| CallTarget {
             instance: instance.to_owned(),
             channel: channel
                 .map(|channel| channel.name.clone())
@@ -101,10 +102,10 @@ impl Call {
         });
     }
 
-    /// The instance and channel that it is about, as far as they are known.
-    pub(in crate::rpc) fn place(&self) -> (&str, &str) {
-        let place = self.place.get();
-        place.map_or(("", ""), |place| (&place.instance, &place.channel))
+    /// Instance and channel of the call; empty while unknown.
+    pub(in crate::rpc) fn target(&self) -> (&str, &str) {
+        let target = self.target.get();
+        target.map_or(("", ""), |target| (&target.instance, &target.channel))
     }
 
     /// Releases the bytes of the request's window: the request has been read.
@@ -130,8 +131,8 @@ impl Call {
         } = &self.connection.admission;
         let share = streams.take(memory.asker(), 1).map_err(|full| {
             let most = streams.most();
-            Status::resource_exhausted(format!(
-                "too many streams: {full}, of {most} (daemon.limits.user.max_streams, \
+            error::exhausted(format_args!(
+                "too many streams: {full}, of {most} in total (daemon.limits.user.max_streams, \
                  daemon.limits.max_listeners); end some, or raise it"
             ))
         })?;
@@ -142,29 +143,28 @@ impl Call {
         Ok(())
     }
 
-    /// Accounts `bytes` more, waiting a limited time for other calls of the user to release memory.
+    /// Reserves `bytes` more, waiting a limited time for other calls of the user to release memory.
     ///
     /// # Errors
     /// `RESOURCE_EXHAUSTED`: the memory was not available in time.
-    pub(in crate::rpc) async fn hold(&self, bytes: usize) -> Result<(), Status> {
-        if self.hold_beside(bytes, 0).await {
+    pub(in crate::rpc) async fn reserve(&self, bytes: usize) -> Result<(), Status> {
+        if self.reserve_beside(bytes, 0).await {
             return Ok(());
         }
-        Err(Status::resource_exhausted(format!(
+        Err(error::exhausted(format_args!(
             "this user's calls leave no memory for {bytes} bytes more (half of daemon.limits.max_call_bytes, {}); \
              wait for some to end, or send less at once",
             self.connection.memory().most()
         )))
     }
 
-    /// Accounts `bytes` more; false where the budget is exhausted.
-    pub fn try_hold(&self, bytes: usize) -> bool {
+    /// Reserves `bytes` more; false if the budget is exhausted.
+    pub fn try_reserve(&self, bytes: usize) -> bool {
         let mut state = self.state();
         let more = state.bytes.saturating_add(bytes);
         state.resize(more).is_ok()
     }
 
-    /// Releases `bytes`.
     pub fn release(&self, bytes: usize) {
         let mut state = self.state();
         let less = state.bytes.saturating_sub(bytes);
@@ -176,7 +176,7 @@ impl Call {
         self.state().deadline = Some(Instant::now() + PROGRESS_TIMEOUT);
     }
 
-    /// Stops the progress timer: the client waits for the answer, and not the other way round.
+    /// Stops the progress timer: now the client waits for the daemon.
     pub(in crate::rpc) fn stop_timer(&self) {
         self.state().deadline = None;
     }
@@ -234,15 +234,15 @@ impl Call {
 }
 
 impl AnswerRoom for Call {
-    fn hold_beside(&self, bytes: usize, spare: usize) -> BoxFuture<'_, bool> {
+    fn reserve_beside(&self, bytes: usize, spare: usize) -> BoxFuture<'_, bool> {
         Box::pin(async move {
             let memory = self.connection.memory();
-            let try_hold = || self.try_hold(bytes);
-            let is_held = self.memory_wait.take(memory, spare, try_hold).await;
-            if !is_held {
+            let try_reserve = || self.try_reserve(bytes);
+            let is_reserved = self.memory_wait.take(memory, spare, try_reserve).await;
+            if !is_reserved {
                 memory.report_refusal();
             }
-            is_held
+            is_reserved
         })
     }
 
@@ -311,9 +311,7 @@ impl NextCall {
 /// Spawns the tasks of one connection's calls.
 #[derive(Clone, Debug)]
 pub(super) struct CallExecutor {
-    /// The connection.
     pub connection: Arc<Connection>,
-    /// The call of the next task.
     pub next: NextCall,
 }
 
@@ -326,7 +324,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for CallExecutor {
         tasks.spawn(async move {
             let ended = Ended(connection);
             let Some(call) = call else {
-                // A refusal that no call was begun for.
+                // A refusal for which no call was begun.
                 task.await;
                 return;
             };
@@ -338,7 +336,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for CallExecutor {
             .await;
             call.finish();
             if !call.is_released() && timeout(PROGRESS_TIMEOUT, call.released()).await.is_err() {
-                // The library offers no way to reset this call alone any more.
+                // The library can no longer reset this call alone.
                 if !ended.0.has_streams() {
                     ended.0.end.cancel();
                 }
@@ -369,7 +367,7 @@ impl<F: Future<Output = ()>> Future for CallTask<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        // A stream's work is not charged to its user: whoever broadcasts causes it.
+        // A stream's work is not charged to its user, because the broadcasters cause it.
         let since = (!this.call.is_stream.load(Ordering::Relaxed)).then(Clock::now);
         let done = this.task.as_mut().poll(cx);
         if let Some(since) = since {

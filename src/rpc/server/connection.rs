@@ -13,11 +13,10 @@ use super::users::{Admission, STRANGER_CALLS};
 use crate::access::Caller;
 use crate::shares::{Memory, Share};
 
-/// Unwritten refusals outside every budget, on all connections of one user: 3 MB. A client that
-/// does not read even these is disconnected.
+/// Maximum number of unwritten, unaccounted refusals on all connections of one user: 3 MB. A client
+/// that does not read even these is disconnected.
 const MAX_UNBUDGETED: usize = 2048;
 
-/// One connection.
 #[derive(Debug)]
 pub struct Connection {
     caller: Caller,
@@ -32,7 +31,7 @@ pub struct Connection {
     calls: AtomicUsize,
     /// Time at which the last call ended, or the connection was accepted.
     idle_since: Mutex<Instant>,
-    /// The calls among them that are streams: listening, watching.
+    /// Those of the calls that are streams (listening, watching).
     streams: AtomicUsize,
     congestion: Congestion,
     /// Start of the HTTP/2 library's current work on received bytes.
@@ -120,7 +119,7 @@ impl Connection {
         self.streams.load(Ordering::Relaxed) > 0
     }
 
-    /// Notes that the library now works on received bytes.
+    /// Records that the library begins to process received bytes.
     pub(super) fn start_work(&self) {
         *lock(&self.work_since) = Some(Clock::now());
     }
@@ -137,7 +136,7 @@ impl Connection {
         lock(&self.unwritten).shares.push(share);
     }
 
-    /// Counts a refusal outside every budget. A client that leaves too many unread is disconnected.
+    /// Counts an unaccounted refusal. A client that leaves too many unread is disconnected.
     pub(super) fn count_unbudgeted_refusal(&self) {
         let before = self
             .admission

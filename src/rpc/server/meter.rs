@@ -19,7 +19,7 @@ const KIND: usize = 3;
 /// The kind that begins a call.
 const HEADERS: u8 = 1;
 
-/// Calls passed on before whatever else is ready has run. The answers of a slice leave together.
+/// Calls passed on before other ready tasks run. The answers of such a slice are written together.
 pub(super) const CALLS_AT_ONCE: usize = 8;
 
 /// Estimated cost passed on in one read, in microseconds.
@@ -28,11 +28,11 @@ const MAX_PASSED_COST: u32 = 2000;
 /// Position in a client's bytes.
 #[derive(Debug)]
 enum Position {
-    /// In the preface, with so many bytes still missing.
+    /// In the preface, with this many bytes missing.
     Preface(usize),
-    /// In a frame header, of which so many bytes have arrived.
+    /// In a frame header, with this many bytes received.
     Head([u8; HEAD], usize),
-    /// In a frame's payload, with so many bytes still missing.
+    /// In a frame's payload, with this many bytes missing.
     Payload(usize),
 }
 
@@ -60,7 +60,7 @@ impl Meter {
         self.has_begun
     }
 
-    /// True once as many calls were passed on as may be in one slice.
+    /// True once the slice has as many calls as it may have.
     pub(super) fn has_passed_slice(&self) -> bool {
         self.calls_passed >= CALLS_AT_ONCE
     }

@@ -37,7 +37,6 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
 use tower::Service as _;
 
 pub(super) use answer::{AnswerBody, next_slice};
@@ -56,6 +55,7 @@ use crate::config::DaemonSettings;
 use crate::ipc::{Accepted, Listener, PeerStream};
 use crate::journal::JournalEvent;
 use crate::router::Program;
+use crate::rpc::error;
 use crate::shares::{Asker, LimitHits};
 
 /// Initial HTTP/2 window of a connection.
@@ -93,7 +93,7 @@ const EXTRA_CONNECTIONS: usize = 2 * STRANGER_CONNECTIONS + 64;
 pub(crate) struct Server {
     /// Answers every request.
     pub router: axum::Router,
-    /// Has the limits of connections and calls, which a reload replaces.
+    /// The limits of connections and calls, which a reload replaces.
     pub settings: watch::Receiver<Arc<DaemonSettings>>,
     /// Counter of refusals.
     pub limit_hits: LimitHits,
@@ -104,12 +104,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves until the shutdown; then no connection is accepted, and open calls may finish. Socket
-    /// files are removed with the listeners, right at the shutdown.
+    /// Serves until the shutdown; from then on, no connection is accepted, and open calls may
+    /// finish. Socket files are removed with the listeners, as soon as the shutdown begins.
     pub(crate) async fn serve(self, listeners: Vec<Listener>, shutdown: CancellationToken) {
         let mut settings = self.settings.clone();
         let limits = settings.borrow_and_update().limits.clone();
-        // As many as were ever allowed: what a reload takes, the users' shares refuse.
+        // The highest limit so far: after a reload lowers it, the users' shares refuse the excess.
         let mut most = limits.max_connections;
         let room = Arc::new(Semaphore::new(most + EXTRA_CONNECTIONS));
         let mut incoming: SelectAll<_> = listeners
@@ -283,7 +283,7 @@ impl<F: Future> Future for ChargedConnection<F> {
 #[derive(Debug, Default)]
 struct OpenConnections {
     search: Mutex<Search>,
-    /// The last connection was refused, and a warning was logged.
+    /// True after a connection was refused with a warning, until the next one is admitted.
     is_full: AtomicBool,
 }
 
@@ -339,11 +339,11 @@ impl hyper::service::Service<Request<RequestBody>> for Calls {
             self.connection.count_unbudgeted_refusal();
             let caller = self.connection.caller();
             let message = format!(
-                "refused a call of {caller}: its user's calls hold the user's whole memory (daemon.limits.max_call_bytes)"
+                "refused a call of {caller}: its user's calls use all of the user's memory (daemon.limits.max_call_bytes)"
             );
             report_limit(&message, caller, "", "");
-            let refused = Status::resource_exhausted(
-                "this user's calls hold the user's whole memory (daemon.limits.max_call_bytes); wait for some to end",
+            let refused = error::exhausted(
+                "this user's calls use all of the user's memory (daemon.limits.max_call_bytes); wait for some to end",
             );
             return Box::pin(ready(Ok(refused.into_http())));
         };

@@ -29,7 +29,7 @@ pub(super) struct RateLimit {
     turn: Arc<Semaphore>,
 }
 
-/// The tokens, in time of the thread.
+/// The tokens, in units of the thread's time.
 #[derive(Debug)]
 pub(super) struct TokenBucket {
     rate: f64,

@@ -20,8 +20,8 @@ pub(super) struct MeteredStream {
     inner: PeerStream,
     connection: Arc<Connection>,
     meter: Meter,
-    /// Bytes that were read and not passed on yet, from the frame at which the bucket was empty. At
-    /// most one read.
+    /// Bytes that were read and not passed on yet, from the frame at which the bucket was empty.
+    /// They are of one read at most.
     held: Vec<u8>,
     /// Resolves when the socket's buffer has room, where reading waits for that.
     uncongested: Option<Uncongested>,
@@ -67,12 +67,12 @@ impl MeteredStream {
         let has_passed_slice = self.meter.has_passed_slice();
         if self.turn.is_none() && (has_passed_slice || !rate_limit.is_free()) {
             let rate_limit = rate_limit.clone();
-            // A task of its own: a turn held by a connection that cannot write would block all
-            // others of its user. Nor do the answers to this slice, which wake the connection,
-            // begin the next one.
+            // Runs in its own task: a turn held by a connection that cannot write would block the
+            // user's other connections, and the answers to this slice, which wake the connection,
+            // must not begin the next one.
             let turn = self.connection.tasks.spawn(async move {
                 if has_passed_slice {
-                    // Until whatever else is ready has run, and the sockets were asked for more.
+                    // Lets other ready tasks run, and the runtime poll the sockets again.
                     yield_now().await;
                 }
                 rate_limit.turn().await;
@@ -232,7 +232,7 @@ mod tests {
         while all < sent.len() {
             let before = all;
             all += stream.read(&mut bytes).await.unwrap();
-            // Until it has to wait.
+            // Reads until it would block.
             while let Some(read) = stream.read(&mut bytes).now_or_never() {
                 all += read.unwrap();
             }
@@ -279,7 +279,7 @@ mod tests {
         let handler = move |request: http::Request<axum::body::Body>| {
             calls.send(request.uri().path().to_owned()).unwrap();
             if let Some(gate) = gate.lock().unwrap().take() {
-                // The one worker stands still until the other app has called.
+                // Blocks the only worker until the other app has called.
                 gate.recv().unwrap();
             }
             std::future::ready(())

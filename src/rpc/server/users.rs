@@ -63,7 +63,7 @@ pub(super) struct Admission {
 
 /// A connection was refused: a share is exhausted.
 #[derive(Debug, thiserror::Error)]
-#[error("too many {what}: {full}, of {limit} ({setting}); close some")]
+#[error("too many {what}: {full}, of {limit} in total ({setting}); close some")]
 pub(super) struct AdmissionError {
     what: &'static str,
     full: Full,
@@ -114,7 +114,7 @@ impl Users {
         is_stranger: bool,
     ) -> Result<Admission, AdmissionError> {
         let (budget, setting) = if is_stranger {
-            (&self.strangers, "no access rule is for this caller")
+            (&self.strangers, "no access rule applies to this caller")
         } else {
             (&self.known, "daemon.limits.max_connections")
         };

@@ -1,7 +1,8 @@
 //! The client of the API: broadcasts, responses, resources.
 //!
-//! A call is sent once. It is repeated only where EXP refused its token, after one fresh login. A
-//! caller whose request may have arrived without an answer is told so, and decides.
+//! A call is sent once, and repeated only if EXP refuses its token, after one new login. If the
+//! request may have arrived although no answer came, the caller gets an error that says so, and
+//! decides.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,8 +22,8 @@ use expd_domain::excerpt::sentence;
 use expd_domain::message;
 use expd_domain::{Alphabet, ApiPath, BroadcastId, Channel, ChannelId, Payload};
 
-/// Time until an answer begins, over all tries and logins of a call; added to the time that the
-/// call itself asks for and that its body needs on a slow line.
+/// Time until an answer begins, over all tries and logins of a call; in addition to the time that
+/// the call itself asks for and the time of its body on a slow line.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes around a payload in most bodies: names and IDs.
@@ -65,7 +66,7 @@ enum ChannelBody<'a> {
 }
 
 impl ApiClient {
-    /// A client that calls with the tokens of `session`, each by the setup that it came with.
+    /// Calls with the tokens of `session`, each through the setup it was obtained with.
     #[must_use]
     pub fn new(session: Session) -> Self {
         Self { session }
@@ -179,8 +180,11 @@ impl ApiClient {
         if let Some(stranger) = answer.stranger()
             && !serves_pages(&path)
         {
-            let what = format!("that is {stranger}");
-            return Err(CallError::unreadable(&answer.host, answer.status, &what));
+            return Err(CallError::unreadable(
+                &answer.host,
+                answer.status,
+                &stranger,
+            ));
         }
         Ok(ApiAnswer {
             status: answer.status.as_u16(),
@@ -201,7 +205,7 @@ impl ApiClient {
         room: &dyn AnswerRoom,
     ) -> Result<Answer, CallError> {
         let begun = Instant::now();
-        // Arguments that make no request are refused before anything is waited for.
+        // Invalid arguments are refused before any wait.
         url(&self.session.setup().settings.host)?;
         let session = self.session.current().await?;
         let first = body(&session)?;
@@ -284,12 +288,12 @@ fn to_json(body: &impl Serialize, payload: &Payload) -> Result<Vec<u8>, CallErro
     Ok(json)
 }
 
-/// The responses in the answer to a broadcast. It was sent whatever the body is, but for a page,
-/// which EXP does not answer with.
+/// Parses the responses to a broadcast. It was sent whatever the body is, except for a page of
+/// HTML, which EXP never answers with.
 fn responses(answer: &Answer) -> Result<Vec<Payload>, CallError> {
     let unreadable = |what: &str| CallError::unreadable(&answer.host, answer.status, what);
     if let Some(stranger) = answer.stranger() {
-        return Err(unreadable(&format!("that is {stranger}")));
+        return Err(unreadable(&stranger));
     }
     if !answer.body.trim_ascii_start().starts_with(b"[") {
         return Ok(Vec::new());
@@ -302,7 +306,7 @@ fn responses(answer: &Answer) -> Result<Vec<Payload>, CallError> {
     })
 }
 
-/// True for paths below which EXP serves content, pages too.
+/// True for paths below which EXP serves content, including pages.
 fn serves_pages(path: &ApiPath) -> bool {
     let path = path.as_str();
     path.starts_with("/api/delivery") || path.ends_with("/layout") || path.contains("/layout/")

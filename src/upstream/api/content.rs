@@ -12,29 +12,29 @@ use tokio::time::{Instant, timeout};
 use super::client::{ANSWER_TIMEOUT, ApiClient};
 use super::target;
 use crate::upstream::session::LoggedIn;
-use crate::upstream::transport::{AnswerRoom, ByteStream, CallError, OpenAnswer, behind_the_end};
+use crate::upstream::transport::{AnswerRoom, ByteStream, CallError, OpenAnswer, beyond_the_end};
 use expd_domain::ApiPath;
 
 /// Facts about content, from the head of its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContentHead {
-    /// `Content-Type`, shortened; empty where the network names none.
+    /// `Content-Type`, shortened; empty if the network sends none.
     pub content_type: String,
-    /// Size of the whole content, where the network tells it.
+    /// Size of the whole content, if known.
     pub size: Option<u64>,
-    /// `ETag`, shortened; empty where the network names none.
+    /// `ETag`, shortened; empty if the network sends none.
     pub etag: String,
 }
 
 /// Content whose head has arrived.
 pub struct Content {
     pub head: ContentHead,
-    /// None for content that has no bytes from the offset on.
+    /// `None` for content that has no bytes from the offset on.
     stream: Option<ByteStream>,
 }
 
 impl Content {
-    /// The next bytes; none at the end.
+    /// The next bytes; `None` at the end.
     ///
     /// # Errors
     /// As [`ByteStream::next`] says.
@@ -63,7 +63,7 @@ impl ApiClient {
         let begun = Instant::now();
         let mut answer = self.open(url, offset, begun, room).await?;
         if answer.status() == StatusCode::PARTIAL_CONTENT && answer.is_encoded() {
-            // The range counts the encoded bytes: all of it is taken, and the beginning dropped.
+            // Ranges count encoded bytes, so the whole is fetched and its beginning dropped.
             answer = self.open(url, 0, begun, room).await?;
         }
         let mut head = ContentHead {
@@ -80,11 +80,11 @@ impl ApiClient {
                 let stream = Some(answer.into_stream(0)?);
                 Ok(Content { head, stream })
             }
-            // Also where the server knows no ranges.
+            // Also from a server without support for ranges.
             status if status.is_success() && status != StatusCode::PARTIAL_CONTENT => {
                 head.size = answer.length();
                 if let Some(size) = head.size.filter(|size| *size < offset) {
-                    return Err(behind_the_end(offset, size));
+                    return Err(beyond_the_end(offset, size));
                 }
                 let stream = Some(answer.into_stream(offset)?);
                 Ok(Content { head, stream })
@@ -96,7 +96,7 @@ impl ApiClient {
                         let stream = None;
                         Ok(Content { head, stream })
                     }
-                    Some(size) if size < offset => Err(behind_the_end(offset, size)),
+                    Some(size) if size < offset => Err(beyond_the_end(offset, size)),
                     _ => Err(answer.into_error(room).await),
                 }
             }
@@ -104,10 +104,10 @@ impl ApiClient {
         }
     }
 
-    /// A URL that loads content by itself, as a page or a player does.
+    /// URL by which a page or a player loads content itself.
     ///
     /// # Errors
-    /// [`CallError::NoContentToken`] where the network gives no token for it;
+    /// [`CallError::NoContentToken`] if the network gave no token for it;
     /// [`CallError::Offline`] while it is not logged in.
     pub async fn content_url(&self, path: &ApiPath, variant: &str) -> Result<String, CallError> {
         let session = self.session.current().await?;
@@ -118,7 +118,7 @@ impl ApiClient {
         Ok(target::app_url(&session.api_url, path, named)?.into())
     }
 
-    /// Asks for content from a byte on. A refused token leads to one fresh login and one more try.
+    /// Requests content from a byte on. A refused token leads to one new login and one more try.
     async fn open(
         &self,
         url: impl Fn(&str) -> Result<Url, CallError>,
@@ -127,7 +127,7 @@ impl ApiClient {
         room: &dyn AnswerRoom,
     ) -> Result<OpenAnswer, CallError> {
         let left = || ANSWER_TIMEOUT.saturating_sub(begun.elapsed());
-        // Arguments that make no request are refused before anything is waited for.
+        // Invalid arguments are refused before any wait.
         url(&self.session.setup().settings.host)?;
         let session = self.session.current().await?;
         let answer = self.ask(&session, &url, offset, left(), room).await?;
@@ -156,7 +156,8 @@ impl ApiClient {
         let mut request = transport
             .request(Method::GET, url(&session.api_url)?)?
             .bearer_auth(token)
-            // Plain: ranges count the bytes that are sent, and most content is compressed already.
+            // Not encoded: ranges count the bytes that are sent, and most content is compressed
+            // already.
             .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if offset > 0 {
             request = request.header(RANGE, format!("bytes={offset}-"));

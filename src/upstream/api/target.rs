@@ -8,7 +8,7 @@ use expd_domain::{ApiPath, Quoted};
 /// Bound on the length of a method's name.
 const LONGEST_METHOD: usize = 16;
 
-/// Bound on the length of a URL, which is the HTTP library's, in bytes.
+/// Bound on the length of a URL in bytes: that of the HTTP library.
 const LONGEST_URL: usize = u16::MAX as usize - 1;
 
 /// Parses a method, in any case.
@@ -54,7 +54,7 @@ pub(super) fn app_url<'q>(
     let sent = format!("{}{path}", base.path().trim_end_matches('/'));
     if url.path() != sent || url.origin() != base.origin() {
         return Err(refused(format!(
-            "the path {} cannot be sent as it is written; percent-encode its special characters",
+            "the path {} cannot be sent as written; percent-encode its special characters",
             Quoted(path.as_str())
         )));
     }

@@ -32,9 +32,9 @@ pub struct PairedStore {
 pub struct StoredKey {
     #[serde(flatten)]
     pub key: DeviceKey,
-    /// Digest of the configured credentials at the time of pairing. Where the settings have changed
-    /// since, the operator's newer credentials count. Without a digest the key counts whatever the
-    /// settings say.
+    /// Digest of the configured credentials at the time of pairing. If the settings have changed
+    /// since, the operator's newer credentials take precedence. Without a digest the key always
+    /// does.
     #[serde(
         rename = "instead_of",
         default,
@@ -70,7 +70,7 @@ fn remedy(error: &io::Error) -> &'static str {
 }
 
 impl StoreError {
-    /// True where the disk is full, which may pass.
+    /// True if the disk is full, which may be temporary.
     pub fn is_full_disk(&self) -> bool {
         matches!(
             self.source.kind(),
@@ -87,8 +87,7 @@ impl PairedStore {
         }
     }
 
-    /// Checks, before a device is paired, that a key could be stored. Creates the folder where it
-    /// is missing.
+    /// Checks, before a device is paired, that a key could be stored. Creates a missing folder.
     ///
     /// # Errors
     /// The folder cannot be created or written to.
@@ -122,7 +121,7 @@ impl PairedStore {
         }
     }
 
-    /// The file's contents. Others may be able to write to its folder, and have put anything there.
+    /// Reads the file. Users who can write to its folder may have put anything there.
     fn read_file(&self) -> io::Result<Zeroizing<Vec<u8>>> {
         let file = OpenOptions::new()
             .read(true)
@@ -130,7 +129,7 @@ impl PairedStore {
             .open(&self.file)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Err(invalid("it is no plain file".to_owned()));
+            return Err(invalid("it is not a regular file".to_owned()));
         }
         if !exposure::is_trusted(metadata.uid()) {
             return Err(invalid(format!("it is owned by {}", User(metadata.uid()))));
@@ -139,7 +138,7 @@ impl PairedStore {
             let path = self.file.display();
             let taken = file.set_permissions(Permissions::from_mode(0o600));
             let now = match taken {
-                Ok(()) => "no more now".to_owned(),
+                Ok(()) => "its mode is now 0600".to_owned(),
                 Err(error) => format!("chmod 0600 {path} ({error})"),
             };
             log::warn!(
@@ -192,7 +191,7 @@ impl PairedStore {
         }
     }
 
-    /// Renames a file that cannot be parsed, for a person to look at.
+    /// Renames a file that cannot be parsed, so that an operator can examine it.
     ///
     /// # Errors
     /// The file cannot be renamed.
@@ -254,8 +253,8 @@ fn invalid(why: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
-/// Creates a file that its owner alone may read, replacing one that a killed daemon left behind or
-/// somebody else put there.
+/// Creates a file that only its owner may read, replacing one that a killed daemon left behind or
+/// another user put there.
 fn create_private(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -18,11 +18,11 @@ use expd_wire::{Path, PathRecord};
 /// Bound on the channel IDs of one subscribe request, below what servers accept in one packet.
 const IDS_PER_REQUEST: usize = 500;
 
-/// Bound on the bytes of these IDs, likewise; an ID that is longer goes alone.
+/// Bound on the bytes of these IDs, for the same reason; a longer ID is sent alone.
 const BYTES_PER_REQUEST: usize = 256 << 10;
 
-/// A deadline that is found to have passed by more than this was slept through (a suspended
-/// machine, a stopped process). The peer is asked again before it counts as dead.
+/// A deadline missed by more than this was slept through (a suspended machine, a stopped process).
+/// The peer is probed again before it counts as dead.
 const OVERSLEPT: Duration = Duration::from_secs(2);
 
 /// A channel that was asked for this many times, the last time 15 s after the first, is reported as
@@ -32,10 +32,9 @@ pub(super) const UNANSWERED_ASKS: u32 = 3;
 /// One connection, opened with one token.
 pub(super) struct Connection {
     socket: Box<dyn Socket>,
-    /// The path that the socket takes, where it is known.
+    /// Network path of the socket, if known.
     pub path: Option<Path>,
     pub subscriptions: Subscriptions,
-    /// The token it was opened with.
     pub session: Arc<LoggedIn>,
     pub opened: Instant,
     timings: LinkTimings,
@@ -48,18 +47,18 @@ pub(super) struct Connection {
 pub(super) struct Arrivals {
     pub broadcasts: Vec<Incoming>,
     pub confirmed: Vec<Arc<Channel>>,
-    pub refused: Vec<Refusal>,
-    /// Messages that are malformed or that nobody asked for.
+    pub refused: Vec<RefusedChannels>,
+    /// Malformed and unrequested messages.
     pub unexpected: Vec<String>,
-    /// The reason why the connection has ended.
+    /// Reason why the connection has ended.
     pub closed: Option<String>,
 }
 
-/// A refusal of subscriptions by the server.
+/// Channels that the server refused, with its reason.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct RefusedChannels {
     /// Channels that lost or never got their subscription by it, and were not refused before. Empty
-    /// where the server does not name them.
+    /// if the server does not name them.
     pub channels: Vec<Arc<Channel>>,
     pub reason: String,
 }
@@ -137,13 +136,13 @@ impl Connection {
         self.identity().kind
     }
 
-    /// The number of its Engine.IO protocol.
+    /// Version of its Engine.IO protocol.
     pub fn protocol(&self) -> u32 {
         self.socket.generation().number()
     }
 
-    /// Asks for channels that were not asked for on this connection yet; and again for confirmed
-    /// ones, since a new listener waits for a confirmation.
+    /// Asks for channels not yet asked for on this connection. Asks again for confirmed ones, since
+    /// a new listener waits for a confirmation.
     pub async fn subscribe(&mut self, channels: &[Arc<Channel>]) -> Result<(), SocketError> {
         let ids = self.subscriptions.ask(channels, Moment::now());
         self.send(ids).await
@@ -195,7 +194,7 @@ impl Connection {
     }
 
     /// Asks for a confirmed channel again, so that the answer marks a position in the stream of
-    /// events: everything that the server sent before it has arrived by then. False where nothing
+    /// events: everything that the server sent before it has arrived by then. False if nothing
     /// is confirmed, so that there is nothing to wait for.
     pub async fn fence(&mut self) -> Result<bool, SocketError> {
         let ids = self.subscriptions.start_fence(Moment::now());
@@ -223,7 +222,7 @@ impl Connection {
                             received,
                             received_at,
                         }),
-                        // Broadcasts on channels that nobody wants any more keep arriving.
+                        // Broadcasts on channels no longer wanted keep arriving.
                         None if self.subscriptions.surplus() > 0 => {}
                         None => arrivals.unexpected.push(unasked_broadcast(&broadcast)),
                     }
@@ -236,7 +235,7 @@ impl Connection {
                     let channels = self.subscriptions.refuse(&channels);
                     // A repeated refusal is not reported again.
                     if !named || !channels.is_empty() {
-                        arrivals.refused.push(Refusal { channels, reason });
+                        arrivals.refused.push(RefusedChannels { channels, reason });
                     }
                 }
                 SocketEvent::Unexpected(what) => arrivals.unexpected.push(what),

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use tokio::time::Instant;
 
-use super::connection::{Connection, Refusal};
+use super::connection::{Connection, RefusedChannels};
 use crate::router::Incoming;
 
 /// Bounds on held broadcasts, at which the new connection takes over as it is. Only broadcasts that
-/// the present connection has not delivered count, so the bounds are reached where that one
-/// delivers nothing any more.
+/// the present connection has not delivered count, so the bounds are reached only if that one no
+/// longer delivers anything.
 const MOST_HELD: usize = 20_000;
 const MOST_HELD_BYTES: usize = 32 << 20;
 
@@ -23,7 +23,7 @@ pub(super) struct Held {
     bytes: usize,
     clean_at: usize,
     pub unexpected: Vec<String>,
-    pub refusals: Vec<Refusal>,
+    pub refusals: Vec<RefusedChannels>,
 }
 
 impl Held {

@@ -10,22 +10,20 @@ use crate::metrics::Counters;
 use crate::router::{InstanceId, RouterHandle, Wanted};
 use crate::upstream::session::Session;
 
-/// Parts of a link.
 #[derive(Clone)]
 pub struct LinkParts {
     /// Name of the instance, for the log.
     pub name: String,
-    /// The instance's ID in the router.
+    /// ID of the instance in the router.
     pub instance: InstanceId,
-    /// True to open a live socket.
+    /// Opens a live socket.
     pub network: bool,
     /// Source of tokens, and of the setup that comes with each.
     pub session: Session,
-    /// Sink for everything that arrives.
+    /// Router, which gets everything that arrives.
     pub router: RouterHandle,
     /// The channels to subscribe to.
     pub wanted: watch::Receiver<Wanted>,
-    /// The instance's counters.
     pub counters: Arc<Counters>,
     pub timings: LinkTimings,
     /// Bound on a message of the live socket, in bytes.

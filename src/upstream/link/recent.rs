@@ -9,8 +9,8 @@ use expd_domain::{BroadcastId, Channel};
 /// the first copy, or on the new socket while a connection is replaced, which takes seconds.
 const REMEMBERED: usize = 32_768;
 
-/// The latest broadcasts, as hashes with a random key. Nobody can make two collide on purpose; by
-/// chance two of 32,768 collide once in 10^10 replacements.
+/// The latest broadcasts, as hashes with a random key, so that collisions cannot be made on
+/// purpose; by chance two of 32,768 collide once in 10^10 replacements.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     hasher: RandomState,
@@ -19,12 +19,12 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    /// True where the broadcast came before. One without an ID cannot be told from others.
+    /// True if the broadcast came before. One without an ID cannot be told from others.
     pub fn knows(&self, channel: &Channel, id: &BroadcastId) -> bool {
         !id.as_str().is_empty() && self.known.contains(&self.hasher.hash_one((channel, id)))
     }
 
-    /// Remembers a broadcast; false where it came before. One without an ID cannot be told from
+    /// Remembers a broadcast; false if it came before. One without an ID cannot be told from
     /// others and is always new.
     pub fn is_new(&mut self, channel: &Channel, id: &BroadcastId) -> bool {
         if id.as_str().is_empty() {

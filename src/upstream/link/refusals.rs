@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::connection::{Connection, Refusal, UNANSWERED_ASKS};
+use super::connection::{Connection, RefusedChannels, UNANSWERED_ASKS};
 use super::status::LinkStatus;
 use crate::journal::JournalEvent;
 use crate::metrics::Counters;
@@ -26,7 +26,7 @@ pub(super) struct RefusalNotice {
     counters: Arc<Counters>,
     logged_at: Option<Instant>,
     replaced_at: Option<Instant>,
-    /// The error in the status.
+    /// Error in the status.
     shown: Option<String>,
     /// Channels refused since the last log line.
     count: usize,
@@ -55,12 +55,11 @@ impl RefusalNotice {
         self.shown = None;
     }
 
-    /// Reports refused channels. True where the connection is to be replaced because it holds
-    /// channels that nobody wants any more: where the network limits the channels of a socket,
-    /// those take up the room.
-    pub fn on_refusals(&mut self, refusals: Vec<Refusal>, connection: &Connection) -> bool {
+    /// Reports refused channels. True if the connection should be replaced because it holds
+    /// channels no longer wanted: they count towards a network's limit on the channels of a socket.
+    pub fn on_refusals(&mut self, refusals: Vec<RefusedChannels>, connection: &Connection) -> bool {
         let mut replace = false;
-        for Refusal { channels, reason } in refusals {
+        for RefusedChannels { channels, reason } in refusals {
             if channels.is_empty() && !connection.subscriptions.has_pending() {
                 self.counters.unexpected_messages.inc();
                 log::debug!(instance = self.name; "unexpected message: an error: {reason}");
@@ -82,7 +81,7 @@ impl RefusalNotice {
     }
 
     /// Reports channels that were asked for again and that the network neither confirms nor
-    /// refuses. True where the connection is to be replaced, as in [`Self::on_refusals`].
+    /// refuses. True if the connection should be replaced, as in [`Self::on_refusals`].
     pub fn on_unanswered(
         &mut self,
         unanswered: usize,
@@ -122,8 +121,8 @@ impl RefusalNotice {
         self.is_replacement_due(connection)
     }
 
-    /// True, and noted, where the connection holds channels that nobody wants any more and no
-    /// connection was replaced for that lately.
+    /// True, and recorded, if the connection holds channels no longer wanted and none was replaced
+    /// for that lately.
     fn is_replacement_due(&mut self, connection: &Connection) -> bool {
         let now = Instant::now();
         let lately = (self.replaced_at).is_some_and(|at| now - at < REPLACED_EVERY);

@@ -1,21 +1,21 @@
 //! Make before break: replaces the present connection by a new one.
 //!
-//! The new connection is opened beside the present one and asked for all wanted channels. What it
-//! receives is held back. Once it has confirmed every wanted channel that the present one has
-//! confirmed, and both have been read for a moment longer, a fence is sent on the present one. When
-//! the fence is answered, everything sent on the present connection has arrived, and the new one
-//! takes over with the held broadcasts less the duplicates. So nothing is missed, nothing is
+//! The new connection is opened beside the present one and asked for all wanted channels. Its
+//! broadcasts are held back. Once it has confirmed every wanted channel that the present one has
+//! confirmed, and both have been read for a moment longer, a fence is sent on the present one. The
+//! answer to the fence shows that everything sent on the present connection has arrived; the new
+//! one takes over with the held broadcasts less the duplicates. So nothing is missed, nothing is
 //! delivered twice, and the order on each channel is kept.
 //!
-//! Channels that become wanted meanwhile are asked for on both; and on the new connection alone
-//! once it has all that was wanted when it opened. Otherwise apps that open channels without end
-//! would put off the replacement for ever.
+//! Channels that become wanted meanwhile are asked for on both connections; on the new one alone
+//! once it has everything that was wanted when it opened. Otherwise apps that keep opening channels
+//! would delay the replacement forever.
 //!
-//! A channel counts as confirmed with the first of its spellings. For the others that the present
-//! connection has confirmed the new one is given a few seconds.
+//! A channel counts as confirmed with its first spelling. The new connection has a few seconds for
+//! the other spellings that the present one has confirmed.
 //!
-//! A new connection that does not confirm everything takes over shortly before the present token
-//! ends all the same; the channels it lacks are reported as lost.
+//! A new connection without all confirmations still takes over shortly before the present token
+//! expires; the channels it lacks are reported as lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use futures_util::future::{BoxFuture, pending};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::connection::{Connection, Refusal};
+use super::connection::{Connection, RefusedChannels};
 use super::held::Held;
 use super::parts::LinkParts;
 use super::subscriptions::Subscriptions;
@@ -37,18 +37,17 @@ use crate::upstream::setup::InstanceSetup;
 use expd_domain::Channel;
 use expd_wire::socket::{Detected, SocketError};
 
-/// Time that newly wanted channels may wait for the new connection alone, so that the channels on
-/// both stop growing in number; and the time until the next try.
+/// Time for which newly wanted channels are asked for on the new connection alone, so that the
+/// channels on both stop growing in number; and the time until the next try.
 const CLOSING: Duration = Duration::from_secs(5);
 const CLOSING_AGAIN: Duration = Duration::from_secs(30);
 
-/// Time from its opening in which the new connection should confirm, of a channel that it has, the
-/// further spellings that the present one has confirmed. Without them it takes over all the same: a
-/// server need not confirm a spelling ever.
+/// Grace period for the other confirmed spellings of a channel; rotation then proceeds without
+/// them.
 const SPELLINGS: Duration = Duration::from_secs(5);
 
-/// Time in which a new connection takes over where the settings of the instance have changed: the
-/// present one is for a network that is no longer meant.
+/// Time limit of a replacement after the instance's settings have changed: the present connection
+/// leads to a network that is no longer configured.
 const LEAVE_WITHIN: Duration = Duration::from_secs(30);
 
 /// Waits between tries to open the new connection.
@@ -64,7 +63,7 @@ pub(super) struct Rotation {
     backoff: Option<Backoff>,
     /// Serial number of the token that the network refused for the new connection.
     refused: Option<u64>,
-    /// The setup that a reload has brought: the new connection takes over within [`LEAVE_WITHIN`].
+    /// Setup of a reload: the new connection takes over within [`LEAVE_WITHIN`].
     leaves_for: Option<Arc<InstanceSetup>>,
 }
 
@@ -73,12 +72,12 @@ enum Stage {
     /// Nothing is being replaced.
     #[default]
     None,
-    /// To be opened from that instant on.
+    /// To be opened from this instant on.
     Wanted(Instant),
     Opening {
         opening: BoxFuture<'static, Result<Connection, SocketError>>,
         serial: u64,
-        /// Channels that became wanted meanwhile.
+        /// Channels that have become wanted meanwhile.
         added: Vec<Arc<Channel>>,
     },
     Confirming(Box<Candidate>),
@@ -88,14 +87,14 @@ enum Stage {
 struct Candidate {
     new: Connection,
     held: Held,
-    /// Channels still to be asked for.
+    /// Channels that are still to be asked for.
     added: Vec<Arc<Channel>>,
     /// Instant at which it takes over as it is.
     at_latest: Instant,
     readiness: Readiness,
     /// Earliest instant for [`Readiness::Closing`].
     closing_at: Instant,
-    /// Set when it has just opened: channels that nobody wants any more are to be forgotten on it.
+    /// Set when it has just opened: channels no longer wanted are then forgotten on it.
     opened: bool,
 }
 
@@ -105,13 +104,13 @@ pub(super) enum Step {
     Wait,
     /// Report to the session that the network refused the token with this serial number.
     RejectToken(u64),
-    /// Open the new connection with [`Rotation::open`], or [`Rotation::cancel`] where there is no
+    /// Open the new connection with [`Rotation::open`], or [`Rotation::cancel`] if there is no
     /// token.
     Open,
-    /// The new connection has just opened: forget channels that nobody wants any more on both.
+    /// The new connection has just opened: forget channels no longer wanted on both.
     AbandonUnwanted,
     /// Report channels that the network refuses on the new connection.
-    ReportRefusals(Vec<Refusal>),
+    ReportRefusals(Vec<RefusedChannels>),
     /// Report malformed messages on the new connection.
     ReportUnexpected(Vec<String>),
     /// Send a fence on the present connection, then call [`Rotation::wait_for_fence`].
@@ -124,10 +123,10 @@ enum Readiness {
     /// Channels are missing.
     Incomplete,
     /// It has everything that the present connection had confirmed when it opened. Newly wanted
-    /// channels are asked for on it alone from here on, so that apps that open channels without end
-    /// do not put it off; the rest has to be confirmed by that instant.
+    /// channels are asked for on it alone from here on, so that apps that keep opening channels do
+    /// not delay it; the rest has to be confirmed by this instant.
     Closing(Instant),
-    /// Nothing is missing; both are read until that instant, for broadcasts that come late.
+    /// Nothing is missing; both are read until this instant, for broadcasts that come late.
     Settling(Instant),
     /// The fence was sent on the present connection.
     Fenced,
@@ -178,8 +177,8 @@ impl Rotation {
         }
     }
 
-    /// Decides the next step, given the present connection. `is_known` tells which broadcasts that
-    /// one has delivered. The link takes the step, and asks again until it is [`Step::Wait`].
+    /// Decides the next step, given the present connection. `is_known` is true for broadcasts that
+    /// it has delivered. The link takes the step, and calls again until it is [`Step::Wait`].
     pub fn next(&mut self, present: &Connection, is_known: impl Fn(&Incoming) -> bool) -> Step {
         if let Some(serial) = self.refused.take() {
             return Step::RejectToken(serial);
@@ -241,7 +240,7 @@ impl Rotation {
             } => match opening.await {
                 Ok(new) => {
                     let now = Instant::now();
-                    // Half of the time left at least is for confirmations.
+                    // At least half of the time left is for confirmations.
                     let half = at_latest.saturating_duration_since(now) / 2;
                     let early = new.timings().take_over_early.min(half);
                     let mut at_latest = (at_latest - early).max(now);
@@ -278,7 +277,7 @@ impl Rotation {
         }
     }
 
-    /// True where newly wanted channels are asked for on the new connection alone.
+    /// True if newly wanted channels are asked for on the new connection alone.
     pub fn takes_new_channels(&self) -> bool {
         matches!(&self.stage, Stage::Confirming(candidate) if !matches!(candidate.readiness, Readiness::Incomplete))
     }
@@ -299,7 +298,7 @@ impl Rotation {
         }
     }
 
-    /// Makes the new connection forget channels that nobody wants any more.
+    /// Makes the new connection forget channels no longer wanted.
     pub fn abandon(&mut self, is_wanted: impl Fn(&Arc<Channel>) -> bool) {
         if let Stage::Confirming(candidate) = &mut self.stage {
             candidate.new.subscriptions.abandon(is_wanted);
@@ -318,7 +317,7 @@ impl Rotation {
         }
     }
 
-    /// True where a new connection is open and could take over.
+    /// True if a new connection is open and could take over.
     pub fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Confirming(_))
     }
@@ -338,7 +337,7 @@ impl Rotation {
         Some((new, held.broadcasts))
     }
 
-    /// Ends the rotation where there is no token to open a connection with; the next token starts
+    /// Ends the rotation if there is no token to open a connection with; the next token starts
     /// another.
     pub fn cancel(&mut self) {
         self.stage = Stage::None;
@@ -351,7 +350,7 @@ impl Rotation {
         }
     }
 
-    /// Schedules another try, no sooner than the server wants.
+    /// Schedules another try, no sooner than the server asks.
     fn retry(&mut self, reason: &str, retry_after: Option<Duration>) {
         let (shortest, longest) = RETRY;
         let backoff = self
@@ -384,7 +383,7 @@ impl Candidate {
         }
     }
 
-    /// Advances `readiness`. True where the present connection is to be fenced now.
+    /// Advances `readiness`. True if the present connection is to be fenced now.
     fn wants_fence(&mut self, present: &Subscriptions) -> bool {
         let now = Instant::now();
         let new = &self.new;

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::connection::{Arrivals, Connection, Dead, MaintenanceReport, Refusal};
+use super::connection::{Arrivals, Connection, Dead, MaintenanceReport, RefusedChannels};
 use super::parts::LinkParts;
 use super::recent::Recent;
 use super::refusals::RefusalNotice;
@@ -39,10 +39,10 @@ pub(super) struct Serving {
     pub status: watch::Sender<LinkStatus>,
     /// Changes of the host's network.
     pub network: HostNetwork,
-    /// Position in `wanted` up to which the present connection was asked.
+    /// Position in `wanted` up to which the present connection was asked for channels.
     wanted_seen: u64,
-    /// Channels that became wanted while a new connection was about to take over, and that were
-    /// asked for on that one alone. Bounded by what is wanted in those seconds.
+    /// Channels that became wanted while a new connection was about to take over, and were asked
+    /// for on that one alone. Bounded by the demand of those seconds.
     new_channels: Vec<Arc<Channel>>,
     /// Count of removals from `wanted` when the connection last forgot channels.
     shrunk_seen: u64,
@@ -51,7 +51,7 @@ pub(super) struct Serving {
     /// Instant of the first confirmation, over connections that replaced each other.
     pub confirmed_since: Option<Instant>,
     pub detected: Option<Detected>,
-    /// The setup that `detected` was found with.
+    /// Setup with which `detected` was found.
     detected_with: Option<Arc<InstanceSetup>>,
     /// Old connections that are being closed; each ends within seconds.
     pub closing: JoinSet<()>,
@@ -88,7 +88,7 @@ impl Serving {
     }
 
     /// Forgets what was detected with another setup than that of `session`.
-    pub fn detect_anew(&mut self, session: &LoggedIn) {
+    pub fn forget_detected(&mut self, session: &LoggedIn) {
         if !self.is_detected_with(session) {
             self.detected = None;
             self.detected_with = Some(session.setup.clone());
@@ -104,7 +104,7 @@ impl Serving {
     pub async fn subscribe_all(&mut self, connection: &mut Connection) -> Result<(), SocketError> {
         let (asked, last) = self.all_wanted(&connection.session);
         self.wanted_seen = last;
-        // Where nothing is wanted, no confirmation will come.
+        // If nothing is wanted, no confirmation will come.
         self.confirmed_since = asked.is_empty().then(Instant::now);
         connection.subscribe(&asked).await?;
         self.report(Report::Asked(asked)).await;
@@ -133,8 +133,8 @@ impl Serving {
             if let End::Broken(_, reason) = &end
                 && rotation.is_open()
             {
-                // The replacement takes over as it is. Whatever was still on its way on the broken
-                // connection is lost, as just reported.
+                // The replacement takes over as it is. Broadcasts in transit on the broken
+                // connection are lost, as just reported.
                 log::info!(instance = self.parts.name; "the connection broke while it was being replaced: {reason}");
                 self.finish_rotation(&mut connection, &mut rotation).await;
                 continue;
@@ -182,7 +182,7 @@ impl Serving {
         }
     }
 
-    /// Waits for the shutdown, where the session or the router has ended before the link.
+    /// Waits for the shutdown if the session or the router has ended before the link.
     async fn stopped(&self) -> End {
         self.parts.shutdown.cancelled().await;
         End::Shutdown
@@ -208,7 +208,7 @@ impl Serving {
             self.report(Report::Confirmed(confirmed)).await;
             self.refusal_notice.end(connection);
         }
-        for Refusal { channels, reason } in &refused {
+        for RefusedChannels { channels, reason } in &refused {
             if !channels.is_empty() {
                 let report = Report::Refused(channels.clone(), reason.as_str().into());
                 self.report(report).await;
@@ -276,7 +276,7 @@ impl Serving {
         Ok(())
     }
 
-    /// Makes the connections forget channels that nobody wants any more.
+    /// Makes the connections forget channels no longer wanted.
     fn abandon_unwanted(&self, connection: &mut Connection, rotation: &mut Rotation) {
         let (wanted, _) = self.all_wanted(&connection.session);
         let wanted: HashSet<_> = wanted.into_iter().collect();
@@ -306,7 +306,7 @@ impl Serving {
                 .send_modify(|status| status.last_error = failing);
         }
         let Some(session) = state.session() else {
-            // The connection stays up for as long as the network lets it.
+            // The connection stays up as long as the network keeps it.
             return Ok(());
         };
         if session.serial == connection.session.serial {
@@ -338,14 +338,14 @@ impl Serving {
             status.next_try = None;
             status.protocol = connection.protocol();
         });
-        // The session tells of a pairing, with its code.
+        // The session logs a pairing, with its code.
         if fresh && state == LinkState::Online {
             log::info!(event = JournalEvent::Online, instance = self.parts.name, protocol = connection.protocol(); "online");
         }
     }
 
-    /// Enters a state and counts the change, together with what else changes in the status. True
-    /// as [`LinkStatus::enter`] says.
+    /// Enters a state, counts the change, and updates the rest of the status. True as
+    /// [`LinkStatus::enter`] says.
     pub fn enter(
         &self,
         state: LinkState,
@@ -374,8 +374,8 @@ impl Serving {
         self.parts.router.report(self.parts.instance, report).await;
     }
 
-    /// Everything that a new connection subscribes to: the wanted channels, and those that the
-    /// daemon itself listens on. Also returns the position in `wanted` that this covers.
+    /// All channels that a new connection subscribes to: the wanted ones, and those that the daemon
+    /// itself listens on. Also returns the position in `wanted` that this covers.
     fn all_wanted(&self, session: &LoggedIn) -> (Vec<Arc<Channel>>, u64) {
         let identity = &session.authentication.identity;
         let mut channels = Vec::new();
@@ -385,7 +385,7 @@ impl Serving {
             } else {
                 &identity.uuid
             };
-            // Nobody is named by the empty text.
+            // An empty text names no identity.
             if !own.is_empty() {
                 channels.push(Arc::new(Channel::new(own).system()));
             }
@@ -399,7 +399,7 @@ impl Serving {
     }
 }
 
-/// Ends a connection whose path is gone: it would be silent until somebody notices.
+/// Ends a connection whose network path is gone: it would stay silent until a probe fails.
 fn still_there(connection: &Connection) -> Result<(), End> {
     match connection.path.filter(Path::is_gone) {
         None => Ok(()),

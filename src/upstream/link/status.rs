@@ -10,11 +10,10 @@ pub struct LinkStatus {
     pub state: LinkState,
     /// Time at which it entered this state.
     pub since: BootTime,
-    /// Reason in words; may be empty.
+    /// Reason as text; may be empty.
     pub reason: String,
     /// Number of tries since the link was last online.
     pub attempt: u32,
-    /// Error of the last try.
     pub last_error: Option<String>,
     /// Time of the next try.
     pub next_try: Option<Deadline>,
@@ -40,8 +39,8 @@ impl Default for LinkStatus {
 }
 
 impl LinkStatus {
-    /// Enters a state. Entering the present one again keeps its time. True where it is another
-    /// state than before, tries to connect in between left out.
+    /// Enters a state; entering the present one again keeps its time. True if it differs from the
+    /// previous state, not counting attempts to connect.
     pub(super) fn enter(&mut self, state: LinkState, reason: &str) -> bool {
         if self.state != state {
             self.state = state;

@@ -28,10 +28,10 @@ pub(super) struct Subscriptions {
     spelling: ChannelIdSpelling,
     /// First and longest wait before an unconfirmed request is repeated.
     ask_again: (Duration, Duration),
-    /// Bounded by the wanted channels: one that nobody wants any more is forgotten here, though the
-    /// server keeps it.
+    /// Bounded by the wanted channels: one no longer wanted is forgotten here, though the server
+    /// keeps it.
     asks: HashMap<Arc<Channel>, Ask>,
-    /// Number of channels that the server was asked for and nobody wants any more. The link
+    /// Number of channels that the server was asked for and that are no longer wanted. The link
     /// replaces a connection with many of them.
     surplus: usize,
     /// Set once a channel was forgotten for which an answer may still come.
@@ -42,9 +42,9 @@ pub(super) struct Subscriptions {
     /// Asked for and not confirmed.
     pending: HashSet<Arc<Channel>>,
     /// Channels that are confirmed in some spellings and not in all. They count as confirmed; the
-    /// rest is asked for again, ever more rarely.
+    /// other spellings are asked for again at growing intervals.
     partial: HashSet<Arc<Channel>>,
-    /// Instant at which some of them are due; not before it.
+    /// Instant before which none of them is due.
     rest_due: Option<Instant>,
     /// Confirmed channels, the longest unprobed first. May hold channels that are pending again or
     /// forgotten; those are skipped.
@@ -80,8 +80,8 @@ impl Subscriptions {
         }
     }
 
-    /// Number of channels that the server was asked for and nobody wants any more. It keeps sending
-    /// their broadcasts, and they count towards its limit on the channels of a socket.
+    /// Number of channels that the server was asked for and that are no longer wanted. It keeps
+    /// sending their broadcasts, and they count towards its limit on the channels of a socket.
     pub fn surplus(&self) -> usize {
         self.surplus
     }
@@ -92,7 +92,7 @@ impl Subscriptions {
         asks.filter(|ask| ask.refused()).count()
     }
 
-    /// True where a wanted channel is not confirmed.
+    /// True if a wanted channel is not confirmed.
     pub fn has_pending(&self) -> bool {
         !self.pending.is_empty()
     }
@@ -123,8 +123,8 @@ impl Subscriptions {
         self.verified_until
     }
 
-    /// Forgets channels that nobody wants any more. They are not asked for again, and another
-    /// connection need not have them.
+    /// Forgets channels no longer wanted. They are not asked for again, and another connection need
+    /// not have them.
     pub fn abandon(&mut self, is_wanted: impl Fn(&Arc<Channel>) -> bool) {
         let (probe, fence) = (self.probe.as_ref(), self.fence.as_ref());
         let fence = fence.filter(|fence| !fence.answered);
@@ -210,7 +210,7 @@ impl Subscriptions {
                 ask.standing = Standing::Wanted;
             }
             if self.pending.remove(&channel) {
-                // A channel that was only asked for again was received all the time.
+                // A channel that was only asked for again has been received all along.
                 if !ask.reasked {
                     ask.confirmed_at = Some(Instant::now());
                 }
@@ -301,7 +301,7 @@ impl Subscriptions {
         if let Some(channel) = self.by_id.get(id) {
             return Some(channel.clone());
         }
-        // Another spelling than ours.
+        // A spelling other than ours.
         let (organization, channel) = id.decode().ok()?;
         if organization != self.organization {
             return None;

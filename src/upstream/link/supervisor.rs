@@ -82,7 +82,7 @@ impl Link {
             let (cause, reason) = match opened {
                 Ok(connection) => {
                     let end = self.serving.serve(connection).await;
-                    // What came up while it was connected has nothing to do with its end.
+                    // A network that came up while it was connected has nothing to do with its end.
                     self.pauses.begin_try();
                     // A socket on which the network confirmed nothing does not count as a success.
                     if let Some(since) = self.serving.confirmed_since.take() {
@@ -109,7 +109,7 @@ impl Link {
                     (cause_of(&error), error.to_string())
                 }
             };
-            // Another path is there already, and its network has not asked anybody to wait.
+            // Another path exists already, and its network has not asked for a wait.
             let wait = match cause {
                 LinkCause::PathGone => jittered(SPREAD, 1.0),
                 _ => backoff.wait_after(retry_after),
@@ -146,7 +146,7 @@ impl Link {
         }
     }
 
-    /// Shows the session's state, where no socket is wanted.
+    /// Mirrors the session's state in the status, without a socket.
     async fn run_without_socket(mut self) {
         let shutdown = self.serving.parts.shutdown.clone();
         loop {
@@ -212,7 +212,7 @@ impl Link {
                     status.next_try = Some(next_try);
                 });
                 if fresh && state == LinkState::Offline {
-                    // The session has told why.
+                    // The session has logged the reason.
                     log::warn!(event = JournalEvent::Offline, instance = self.serving.parts.name; "offline: not logged in");
                 }
             } else {
@@ -233,7 +233,7 @@ impl Link {
             .enter(state, cause, "opening the socket", |status| {
                 status.next_try = None;
             });
-        self.serving.detect_anew(session);
+        self.serving.forget_detected(session);
         let (parts, detected) = (&self.serving.parts, &mut self.serving.detected);
         let mut connection = Connection::open(parts, detected, session).await?;
         self.serving.subscribe_all(&mut connection).await?;
@@ -241,8 +241,7 @@ impl Link {
     }
 }
 
-/// Waits for a token of another setup than `present`: what was tried with that one says nothing
-/// about it.
+/// Waits for a token of another setup than `present`: failures with that one say nothing about it.
 async fn other_setup(mut states: watch::Receiver<SessionState>, present: Arc<InstanceSetup>) {
     let is_other = |state: &SessionState| {
         let session = state.session();
@@ -254,7 +253,7 @@ async fn other_setup(mut states: watch::Receiver<SessionState>, present: Arc<Ins
     }
 }
 
-/// The cause of going offline where no socket could be opened.
+/// The cause of going offline if no socket could be opened.
 fn cause_of(error: &SocketError) -> LinkCause {
     match error {
         SocketError::Connect { .. } => LinkCause::Unreachable,

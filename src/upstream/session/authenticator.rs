@@ -1,4 +1,4 @@
-//! Logins and refreshes: the requests of the session, and the tokens that come of them.
+//! Logins and refreshes: the requests of the session, and the resulting tokens.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -40,17 +40,16 @@ const REFRESH_JITTER: f64 = 0.15;
 const LATEST_REFRESH: Duration = Duration::from_secs(7 * 86_400);
 const EARLIEST_REFRESH: Duration = Duration::from_millis(300);
 
-/// Assumed life of a token whose expiry the network does not tell.
-const UNTOLD_LIFE: Duration = Duration::from_secs(3600);
+/// Assumed life of a token that comes without an expiry.
+const DEFAULT_LIFE: Duration = Duration::from_secs(3600);
 
 /// Bound on the size of an authentication payload in bytes.
 const LARGEST_ANSWER: usize = 1 << 20;
 
-/// Added to EXP's words where a login is refused that was dated by a clock that nobody has set.
-const UNSET_CLOCK: &str = "; this machine's clock is before 2025, so that the login was dated wrongly: set it (timedatectl set-ntp true, or date -s)";
+/// Added to EXP's message if it refuses a login that an unset clock has dated.
+const UNSET_CLOCK: &str = "; this machine's clock is before 2025, so the login had a wrong date: set the clock (timedatectl set-ntp true, or date -s)";
 
-/// Outcome of a login or a refresh that failed: refused by EXP, or transient with EXP's
-/// `Retry-After`.
+/// Failed login or refresh: refused by EXP, or transient with EXP's `Retry-After`.
 pub(super) enum Failure {
     Refused(String),
     Transient(String, Option<Duration>),
@@ -118,11 +117,11 @@ impl Authenticator {
 
     /// Uses another setup from now on.
     pub(super) fn follow(&mut self, setup: Arc<InstanceSetup>) {
-        log::info!(instance = self.name; "the settings of this instance have changed: logging in anew");
+        log::info!(instance = self.name; "the settings of this instance have changed: logging in again");
         self.keyring.follow(&setup.settings.credentials);
         self.refusals.replaced();
         if self.setup.settings.host != setup.settings.host {
-            // Another server's clock, of which nothing is known.
+            // The clock of the new server is unknown.
             self.clock = ServerClock::default();
         }
         self.shown_pairing_code = None;
@@ -148,7 +147,7 @@ impl Authenticator {
         };
         let is_dated = self.signs_with_secret();
         if doubtful && is_dated && self.clock.disagrees_with(clock_before, LocalTime::now()) {
-            // The refused login was dated by a wrong clock, and its answer told the right time.
+            // The refused login was dated by a wrong clock, and its answer had the right time.
             answer = self.try_to_log_in().await;
         }
         if let Err(Failure::Refused(reason)) = &mut answer
@@ -156,7 +155,7 @@ impl Authenticator {
             && !self.clock.is_known()
             && LocalTime::now().is_unset()
         {
-            // EXP's words name the credentials, and they may be right.
+            // EXP's message blames the credentials, which may be right.
             reason.push_str(UNSET_CLOCK);
         }
         let token = answer?;
@@ -171,7 +170,7 @@ impl Authenticator {
         Ok(token)
     }
 
-    /// True where logins are signed with a secret, and therefore dated.
+    /// True if logins are signed with a secret, and therefore dated.
     pub(super) fn signs_with_secret(&self) -> bool {
         match &self.setup.settings.credentials {
             Credentials::User { .. } => false,
@@ -229,7 +228,7 @@ impl Authenticator {
         // The parsed tokens are copies; the raw body is wiped.
         answer.body.zeroize();
         let authentication = authentication.map_err(|why| {
-            let why = stranger.map_or_else(|| why.to_string(), |stranger| format!("that is {stranger}"));
+            let why = stranger.unwrap_or_else(|| why.to_string());
             let reason = format!(
                 "{} answered with something other than an authentication payload ({why}); check the host setting",
                 self.host()
@@ -239,7 +238,7 @@ impl Authenticator {
         Ok(self.adopt(authentication))
     }
 
-    /// Kind and uuid that the login is for.
+    /// Kind and uuid of the identity that logs in.
     fn claimant(&self) -> Claimant<'_> {
         let credentials = &self.setup.settings.credentials;
         let uuid = match credentials {
@@ -285,7 +284,7 @@ impl Authenticator {
         let now = Instant::now();
         let life = match authentication.expiration {
             Some(expiration) => self.clock.life_or_guess(expiration, LocalTime::now()),
-            None => UNTOLD_LIFE,
+            None => DEFAULT_LIFE,
         };
         self.serial += 1;
         let Hosts {
@@ -327,7 +326,7 @@ impl Authenticator {
             && self.shown_pairing_code.as_ref() != Some(code)
         {
             if code.is_empty() {
-                log::info!(event = JournalEvent::Pairing, instance = self.name; "waiting to be paired; EXP has told no pairing code");
+                log::info!(event = JournalEvent::Pairing, instance = self.name; "waiting to be paired; EXP sent no pairing code");
                 self.shown_pairing_code = Some(String::new());
                 return;
             }

@@ -1,18 +1,16 @@
 //! EXP's clock, for a machine whose own clock may be years off.
 //!
-//! Login tokens are dated by EXP's clock, and session tokens end by it. Each answer tells the time
-//! to the second; between answers it runs on with the time since boot, so that setting this
-//! machine's clock changes nothing. Durations derived from it (a token's life) run on the monotonic
-//! clock.
+//! Login tokens are dated by EXP's clock, and session tokens end by it. Each answer has the time to
+//! the second; between answers it advances with the time since boot, so that setting this machine's
+//! clock changes nothing. Durations derived from it (a token's life) run on the monotonic clock.
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::moment::{BootTime, is_unset};
 
-/// Offsets in milliseconds that count as no offset. The server tells whole seconds, so up to one
-/// second has passed since, and the time on the wire; within that, this machine's clock is the
-/// finer one.
+/// Offsets in milliseconds that count as none. The server sends whole seconds, so its time is up to
+/// a second old, plus the time on the wire; within that, this machine's clock is more precise.
 const AGREEING: RangeInclusive<i64> = -1500..=500;
 
 /// Added to other offsets: a token must not be taken to live longer than it does.
@@ -21,7 +19,7 @@ const REST_OF_THE_SECOND: i64 = 1000;
 /// Clocks further apart than this give different dates.
 const REDATED: Duration = Duration::from_secs(5);
 
-/// Offset that an operator is warned of: certificates and logs depend on the clock as well.
+/// Offset from which an operator is warned: certificates and logs depend on the clock as well.
 const WARN_FROM: Duration = Duration::from_secs(60);
 
 /// Bound on a token's plausible life. An expiry beyond it, or in the past, is dated by an unknown
@@ -47,7 +45,7 @@ impl LocalTime {
         }
     }
 
-    /// True where this machine's clock has certainly not been set.
+    /// True if this machine's clock has certainly not been set.
     pub(super) fn is_unset(self) -> bool {
         is_unset(self.wall)
     }
@@ -60,13 +58,12 @@ impl LocalTime {
 /// EXP's clock, as far as it is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ServerClock {
-    /// Its time when this machine booted, in milliseconds since the epoch; none before it was told:
-    /// then this machine's clock has to do.
+    /// EXP's time at boot in ms since the epoch; `None`: use the local clock.
     at_boot: Option<i64>,
 }
 
 impl ServerClock {
-    /// Learns from an answer's `Date`, received at `local`.
+    /// Sets the clock by an answer's `Date`, received at `local`.
     pub(super) fn update(&mut self, date: Option<SystemTime>, local: LocalTime) {
         if let Some(date) = date {
             let offset = millis(date).saturating_sub(millis(local.wall));
@@ -79,7 +76,7 @@ impl ServerClock {
         }
     }
 
-    /// True once an answer has told the time.
+    /// True once an answer has had a date.
     pub(super) fn is_known(self) -> bool {
         self.at_boot.is_some()
     }
@@ -92,7 +89,7 @@ impl ServerClock {
         }
     }
 
-    /// True where the two clocks give different dates.
+    /// True if the two clocks give different dates.
     pub(super) fn disagrees_with(self, other: Self, local: LocalTime) -> bool {
         !within(self.now(local).saturating_sub(other.now(local)), REDATED)
     }
@@ -119,11 +116,11 @@ impl ServerClock {
     }
 }
 
-/// Warnings of a wrong clock: one for each difference, and word when it is gone.
+/// Warnings of a wrong clock: one for each difference, and a message once it is gone.
 #[derive(Debug, Default)]
 pub(super) struct ClockWarnings(Option<i64>);
 
-/// A change that an operator is told of.
+/// A change to report to the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ClockChange {
     /// EXP's clock is ahead by so many seconds.
@@ -133,15 +130,15 @@ pub(super) enum ClockChange {
 }
 
 impl ClockWarnings {
-    /// Takes the present difference. Returns what is to be told.
+    /// Updates the offset. Returns a change worth logging.
     pub(super) fn update(&mut self, offset: Option<i64>) -> Option<ClockChange> {
-        let told = std::mem::replace(&mut self.0, offset);
-        match (offset, told) {
+        let last_reported = std::mem::replace(&mut self.0, offset);
+        match (offset, last_reported) {
             (None, None) => None,
             (None, Some(_)) => Some(ClockChange::Right),
-            (Some(now), Some(told)) if now.abs_diff(told) <= REDATED.as_secs() => {
+            (Some(now), Some(last)) if now.abs_diff(last) <= REDATED.as_secs() => {
                 // Small steps must not add up unnoticed.
-                self.0 = Some(told);
+                self.0 = Some(last);
                 None
             }
             (Some(now), _) => Some(ClockChange::Wrong(now)),

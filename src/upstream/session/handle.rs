@@ -29,8 +29,8 @@ const LOGIN_WAIT: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug)]
 pub struct Session {
     credential_events: mpsc::Sender<CredentialEvent>,
-    /// Serial number of the newest token that EXP refused to anybody. A single number, so that any
-    /// number of callers may report the same token.
+    /// Serial number of the newest token that EXP refused to any caller. A single number, so that
+    /// any number of callers may report the same token.
     rejected: watch::Sender<u64>,
     setups: watch::Sender<Arc<InstanceSetup>>,
     states: watch::Receiver<SessionState>,
@@ -52,8 +52,8 @@ impl Session {
         Self::with_keys(name, settings, place, counters)
     }
 
-    /// As [`Self::new`], for an identity of which nothing is stored: the credentials of a paired
-    /// device stay in memory, and end with the session.
+    /// As [`Self::new`], for an identity that is not stored: the credentials of a paired device
+    /// stay in memory, and end with the session.
     ///
     /// # Errors
     /// The proxy or `ca_file` is unusable.
@@ -111,41 +111,38 @@ impl Session {
         check_place(name, &settings.credentials, state_dir)
     }
 
-    /// Replaces the setup: the session logs in anew with it. The present token stays in use by
-    /// those who have it until then.
+    /// Replaces the setup; the session logs in again with it. Until then, the present token stays
+    /// in use.
     pub fn follow(&self, setup: Arc<InstanceSetup>) {
         self.setups.send_replace(setup);
     }
 
-    /// The present setup.
     pub fn setup(&self) -> Arc<InstanceSetup> {
         self.setups.borrow().clone()
     }
 
-    /// Watches the state.
     pub fn watch(&self) -> watch::Receiver<SessionState> {
         self.states.clone()
     }
 
-    /// The present state.
     pub fn state(&self) -> SessionState {
         self.states.borrow().clone()
     }
 
-    /// Reason why the pairing's credentials are not stored yet, as it changes; none where they are.
+    /// Reason why the pairing's credentials are not stored yet, as it changes; `None` if they are.
     pub fn unsaved(&self) -> watch::Receiver<Option<String>> {
         self.unsaved.clone()
     }
 
-    /// The present token; waits where the first try of a login is in progress.
+    /// Returns the present token; waits during the first try of a login.
     ///
     /// # Errors
-    /// No token, and the reason.
+    /// There is no token; with the reason.
     pub async fn current(&self) -> Result<Arc<LoggedIn>, CallError> {
         self.newer_than(0).await
     }
 
-    /// A newer token than the refused one. One login serves all callers.
+    /// Returns a newer token than the refused one. One login serves all callers.
     ///
     /// # Errors
     /// The login failed or takes too long, or the refused token is fresh from such a login.
@@ -198,7 +195,7 @@ impl Session {
 
     /// Reports that the network has revoked this device's credentials.
     pub fn unpaired(&self) {
-        // Where the queue is full, the next login is refused instead.
+        // If the queue is full, the next login is refused instead.
         self.credential_events
             .try_send(CredentialEvent::Unpaired)
             .ok();

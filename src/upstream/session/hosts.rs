@@ -22,12 +22,12 @@ pub(super) struct Hosts {
     pub(super) warnings: Vec<String>,
 }
 
-/// Reason for refusing an announcement.
+/// Fault of an announcement, as a clause that follows "but".
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
-    #[error("which is not an address of the form http(s)://host[:port]")]
+enum AnnouncementFault {
+    #[error("this is not an address of the form http(s)://host[:port]")]
     NoUrl,
-    #[error("which is unencrypted, while the host setting is https")]
+    #[error("this is unencrypted, while the host setting is https")]
     Unencrypted,
 }
 
@@ -38,10 +38,10 @@ pub(super) fn hosts(answer: &LoginAnswer, choice: HostsChoice, configured: &str)
     let mut host = |what, announced: Option<&str>| {
         match announced.map(str::trim) {
         None | Some("") => None,
-        Some(announced) => Some(read(announced, configured).unwrap_or_else(|refusal| {
+        Some(announced) => Some(read(announced, configured).unwrap_or_else(|fault| {
             let announced = excerpt(announced);
             warnings.push(format!(
-                "EXP announces {what} at {announced:?}, {refusal}: using the host setting instead ({configured}); correct the network, or set hosts = \"configured\""
+                "EXP announces {what} at {announced:?}, but {fault}; using the host setting instead ({configured}); correct the network, or set hosts = \"configured\""
             ));
             configured.to_owned()
         })),
@@ -63,9 +63,9 @@ pub(super) fn hosts(answer: &LoginAnswer, choice: HostsChoice, configured: &str)
 }
 
 /// Reads an announcement as a base URL. One without a scheme takes the configured host's.
-fn read(announced: &str, configured: &str) -> Result<String, Refusal> {
+fn read(announced: &str, configured: &str) -> Result<String, AnnouncementFault> {
     if announced.len() > MAX_LENGTH {
-        return Err(Refusal::NoUrl);
+        return Err(AnnouncementFault::NoUrl);
     }
     let (scheme, rest) = match announced.split_once("://") {
         Some(parts) => parts,
@@ -76,23 +76,23 @@ fn read(announced: &str, configured: &str) -> Result<String, Refusal> {
                 .map_or("https", |parts| parts.0);
             (scheme, announced)
         }
-        None => return Err(Refusal::NoUrl),
+        None => return Err(AnnouncementFault::NoUrl),
     };
     let scheme = match scheme.to_ascii_lowercase().as_str() {
         "http" | "ws" => "http",
         "https" | "wss" => "https",
-        _ => return Err(Refusal::NoUrl),
+        _ => return Err(AnnouncementFault::NoUrl),
     };
-    let url = Url::parse(&format!("{scheme}://{rest}")).map_err(|_| Refusal::NoUrl)?;
+    let url = Url::parse(&format!("{scheme}://{rest}")).map_err(|_| AnnouncementFault::NoUrl)?;
     let bare = url.username().is_empty()
         && url.password().is_none()
         && url.query().is_none()
         && url.fragment().is_none();
     if !bare || url.host_str().is_none() {
-        return Err(Refusal::NoUrl);
+        return Err(AnnouncementFault::NoUrl);
     }
     if scheme == "http" && configured.starts_with("https:") {
-        return Err(Refusal::Unencrypted);
+        return Err(AnnouncementFault::Unencrypted);
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
@@ -184,7 +184,7 @@ mod tests {
             assert_eq!(hosts.socket, "https://a", "{announced:.40}");
             let warning = &hosts.warnings[0];
             assert!(
-                warning.len() < 400 && warning.contains("which is"),
+                warning.len() < 400 && warning.contains("but this is"),
                 "{warning}"
             );
         }

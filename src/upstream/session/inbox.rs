@@ -13,9 +13,7 @@ pub(super) const CREDENTIAL_EVENTS: usize = 16;
 /// An event about this device's credentials, received from the network.
 #[derive(Debug)]
 pub(super) enum CredentialEvent {
-    /// The network has paired this device.
     Paired(DeviceKey),
-    /// The network has unpaired this device.
     Unpaired,
 }
 
@@ -23,6 +21,6 @@ pub(super) enum CredentialEvent {
 pub(super) struct Inbox {
     pub(super) credential_events: mpsc::Receiver<CredentialEvent>,
     pub(super) rejected: watch::Receiver<u64>,
-    /// The instance's setup, which a reload replaces.
+    /// Setup of the instance, which a reload replaces.
     pub(super) setups: watch::Receiver<Arc<InstanceSetup>>,
 }

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
+use tokio::task::JoinError;
 use tokio::time::{Instant, sleep};
 
 use super::error::SessionError;
@@ -22,7 +23,7 @@ use expd_domain::excerpt::excerpt;
 /// Place of the key of a paired device.
 #[derive(Clone, Debug)]
 pub(super) enum KeyPlace {
-    /// A file in this folder; none is configured where absent.
+    /// A file in this folder; `None`: no folder is configured.
     Folder(Option<PathBuf>),
     /// Memory alone: the key ends with the session.
     Memory,
@@ -36,13 +37,22 @@ pub(super) struct Keyring {
     key: Option<DeviceKey>,
     /// Digest of the configured credentials.
     digest: String,
-    /// Instant of the next try to write to disk; `None` where disk and memory agree.
+    /// Instant of the next try to write to disk; `None` while disk and memory agree.
     due: Option<Instant>,
     backoff: Backoff,
     /// The key has changed since it was last written to disk.
     is_dirty: bool,
-    /// Reason why the key is not on disk; none where it is, or where there is none.
+    /// Reason why the key is not on disk; `None` if it is, or if there is none.
     unsaved: watch::Sender<Option<String>>,
+}
+
+/// Reason why the key could not be written to disk.
+#[derive(Debug, thiserror::Error)]
+enum SaveError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("storing the paired device's credentials was interrupted: {0}")]
+    Interrupted(#[from] JoinError),
 }
 
 /// Interval of the tries to store a key while the daemon stops.
@@ -76,7 +86,7 @@ impl Keyring {
         Ok(keyring)
     }
 
-    /// Finds the stored key that counts with these credentials.
+    /// Loads the stored key that applies with these credentials.
     fn find(&mut self, credentials: &Credentials) -> Result<(), SessionError> {
         (self.store, self.key) = (None, None);
         let KeyPlace::Folder(folder) = &self.place else {
@@ -99,8 +109,8 @@ impl Keyring {
         Ok(())
     }
 
-    /// Follows configured credentials that a reload has replaced. Where they are others, what was
-    /// paired in place of the former ones no longer counts, as at a start.
+    /// Follows configured credentials that a reload has replaced. If they have changed, a key that
+    /// was paired in place of the former ones no longer applies, as at a start.
     pub(super) fn follow(&mut self, credentials: &Credentials) {
         let is_same = self.digest == digest(credentials);
         let paired = self.store.is_some() || matches!(self.place, KeyPlace::Memory);
@@ -149,7 +159,7 @@ impl Keyring {
         self.key.as_ref()
     }
 
-    /// Takes the key of a new pairing.
+    /// Stores the key of a new pairing.
     pub(super) async fn pair(&mut self, key: DeviceKey) {
         log::info!(event = JournalEvent::Paired, instance = self.name, uuid = excerpt(&key.uuid); "paired as device {}", excerpt(&key.uuid));
         self.key = Some(key);
@@ -210,14 +220,14 @@ impl Keyring {
         let until_then = if self.key.is_some() {
             "the device works, but would have to be paired again after a restart"
         } else {
-            "the device returns to pairing all the same"
+            "the device returns to pairing anyway"
         };
         log::error!(event = JournalEvent::CredentialsNotSaved, instance = self.name; "{error}; until then {until_then}; trying again in {:.0} s", wait.as_secs_f64());
         self.due = Some(Instant::now() + wait);
     }
 
     /// Writes memory to disk.
-    async fn try_to_save(&mut self) -> Result<(), String> {
+    async fn try_to_save(&mut self) -> Result<(), SaveError> {
         let Some(store) = self.store.clone() else {
             return Ok(());
         };
@@ -229,13 +239,12 @@ impl Keyring {
         // The disk may be slow, and this task shares its thread with others.
         let saved = tokio::task::spawn_blocking(move || bring_in_line(&store, wanted.as_ref()));
         let saved = match saved.await {
-            Ok(saved) => saved.map_err(|error| error.to_string()),
-            Err(error) => Err(format!(
-                "storing the paired device's credentials was interrupted: {error}"
-            )),
+            Ok(saved) => saved.map_err(SaveError::from),
+            Err(error) => Err(error.into()),
         };
         self.is_dirty = saved.is_err();
-        let unsaved = saved.as_ref().err().filter(|_| paired).cloned();
+        let unsaved = saved.as_ref().err().filter(|_| paired);
+        let unsaved = unsaved.map(ToString::to_string);
         self.unsaved.send_if_modified(|now| {
             let changed = *now != unsaved;
             *now = unsaved;
@@ -252,7 +261,7 @@ fn bring_in_line(store: &PairedStore, wanted: Option<&StoredKey>) -> Result<(), 
     }
 }
 
-/// Checks that the credentials of a pairing could be stored where these allow one.
+/// Checks that the credentials of a pairing could be stored if these credentials allow one.
 ///
 /// # Errors
 /// They could not.

@@ -3,7 +3,7 @@
 //! Credentials that EXP has never accepted are wrong until an operator corrects them, and wait
 //! long. Credentials that it accepted before, in this process's life, are more likely refused by a
 //! network in trouble (a restarting directory, a proxy that answers in its place), which passes:
-//! they are tried again soon and ever more rarely, a few times, and then wait as long as any
+//! they are tried again soon, a few times at growing intervals, and then wait as long as any
 //! others.
 
 use std::time::Duration;
@@ -17,8 +17,8 @@ pub(super) struct Refusals {
     least: Duration,
     backoff: Backoff,
     first_short_wait: Duration,
-    /// The next short wait of credentials that were accepted before; `None` where they never were,
-    /// or the short waits are used up.
+    /// The next short wait of credentials that were accepted before; `None` if they never were, or
+    /// if the short waits are used up.
     next_short_wait: Option<Duration>,
 }
 
@@ -39,7 +39,7 @@ impl Refusals {
         self.next_short_wait = Some(self.first_short_wait);
     }
 
-    /// There are new credentials, of which nothing is known.
+    /// The credentials were replaced by unknown ones.
     pub(super) fn replaced(&mut self) {
         self.backoff.reset();
         self.next_short_wait = None;

@@ -13,7 +13,6 @@ use expd_domain::{LoginAnswer, Secret};
 /// State of a session.
 #[derive(Clone, Debug)]
 pub enum SessionState {
-    /// A login is in progress.
     LoggingIn {
         /// Number of the try since the last success, from 1.
         attempt: u32,
@@ -24,29 +23,23 @@ pub enum SessionState {
     LoggedIn(Arc<LoggedIn>),
     /// There is a valid token, but refreshing it fails.
     RefreshFailing {
-        /// The token.
         session: Arc<LoggedIn>,
-        /// The error.
         reason: String,
         /// Number of failed tries.
         attempt: u32,
-        /// The next try.
         next_try: Deadline,
     },
     /// EXP refuses the credentials.
     Refused {
         /// EXP's message.
         reason: String,
-        /// The next try.
         next_try: Deadline,
     },
     /// The login failed for another reason.
     Failed {
-        /// The error.
         reason: String,
         /// Number of failed tries.
         attempt: u32,
-        /// The next try.
         next_try: Deadline,
     },
 }
@@ -92,7 +85,7 @@ impl fmt::Debug for LoggedIn {
 }
 
 impl LoggedIn {
-    /// Time until a refusal of this token triggers a login; `None` where it does now.
+    /// Time until a refusal of this token triggers a login; `None` if it does now.
     pub(super) fn renewable_in(&self) -> Option<Duration> {
         let wait = self.renewable_at.saturating_duration_since(Instant::now());
         (!wait.is_zero()).then_some(wait)

@@ -68,12 +68,12 @@ impl SessionTask {
         self
     }
 
-    /// Keeps the session until `stop`.
+    /// Runs the session until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
-        // Stopping in the middle of a request loses nothing: the next start logs in afresh. A write
+        // Stopping in the middle of a request loses nothing: the next start logs in again. A write
         // to disk that has begun is completed.
         stop.run_until_cancelled(self.keep_logged_in()).await;
-        // What the network gave just before is not lost with the mailbox.
+        // Credentials received just before are not lost with the mailbox.
         while let Ok(event) = self.inbox.credential_events.try_recv() {
             self.on_credential_event(event).await;
         }
@@ -90,8 +90,8 @@ impl SessionTask {
                 last_error: last_error.take(),
             });
             self.pauses.begin_try();
-            // Nothing of the network is at fault where credentials are refused, or where it asks to
-            // wait.
+            // A change of the network cures neither refused credentials nor a wait that EXP asks
+            // for.
             let mut may_end_early = false;
             let logged_in = tokio::select! {
                 biased;
@@ -145,8 +145,8 @@ impl SessionTask {
         }
     }
 
-    /// Waits for the next try; a change of the credentials or the setup ends the wait, and where it
-    /// may end early a network that comes up.
+    /// Waits for the next try. A change of the credentials or the setup ends the wait; with
+    /// `may_end_early`, so does a network that comes up.
     async fn sleep_until_next_try(&mut self, until: Instant, may_end_early: bool) -> WaitEnd {
         loop {
             tokio::select! {
@@ -173,8 +173,8 @@ impl SessionTask {
         let mut last_error: Option<(String, u32)> = None;
         let mut log_in_at = None;
         // A network that lets a device with a secret wait to be paired has not accepted that
-        // secret. As with any refusal, this may pass: the secret is shown again, soon where it was
-        // accepted before, and else when the token needs replacing.
+        // secret. As with any refusal, this may be temporary: the secret is presented again, soon
+        // if it was accepted before, else when the token needs replacing.
         let recheck = self.auth.shown_pairing_code.is_some() && self.auth.signs_with_secret();
         let prove_at = if recheck {
             let wait = self.auth.refusals.short_wait();
@@ -184,7 +184,7 @@ impl SessionTask {
         };
         loop {
             tokio::select! {
-                // On a machine that was asleep both moments may have passed; then the end of the
+                // Both instants may have passed on a machine that was asleep; then the end of the
                 // token counts.
                 biased;
                 () = sleep_until(token.session.ends_at.instant()) => {
@@ -204,7 +204,7 @@ impl SessionTask {
                 }
                 Ok(()) = self.inbox.rejected.changed() => {
                     let refused = *self.inbox.rejected.borrow_and_update();
-                    // A late report about an older token: there is a newer one already.
+                    // A late report about an older token; there is a newer one already.
                     if refused >= token.session.serial {
                         log_in_at = Some(self.auth.renewals.allowed_at);
                     }
@@ -224,8 +224,8 @@ impl SessionTask {
                     }
                     Err(Failure::Refused(reason)) => {
                         if token.session.authentication.identity.is_pairing() {
-                            // Its code ends with the token, and a login brings a new one.
-                            log::debug!(instance = self.auth.name; "the pairing code ends; logging in again for another one");
+                            // Its code ends with the token, and a login brings a new code.
+                            log::debug!(instance = self.auth.name; "the pairing code expires; logging in again for a new one");
                         } else {
                             log::info!(instance = self.auth.name; "EXP does not refresh the token ({reason}); logging in again");
                         }
@@ -250,13 +250,13 @@ impl SessionTask {
         }
     }
 
-    /// Uses the setup that a reload has brought.
+    /// Applies the setup of a reload.
     fn follow_setup(&mut self) {
         let setup = self.inbox.setups.borrow_and_update().clone();
         self.auth.follow(setup);
     }
 
-    /// Handles an event about this device's credentials. True where they changed.
+    /// Handles an event about this device's credentials. True if they have changed.
     async fn on_credential_event(&mut self, event: CredentialEvent) -> bool {
         match event {
             // All devices that wait to be paired share the pairing channel and hear each other's

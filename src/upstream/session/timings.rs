@@ -17,7 +17,7 @@ pub struct SessionTimings {
     /// reaches the long waits.
     pub accepted_before: Duration,
     /// Waits between logins that are caused by refused tokens, as in `retry`. The first login comes
-    /// at once; where fresh tokens are refused too, another login does not help, and each would
+    /// at once; if fresh tokens are refused too, another login does not help, and each would
     /// cost the network a login and a socket.
     pub renewal: (Duration, Duration),
     /// Waits between tries to store a paired device's credentials, as in `retry`.

@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
-use super::answer_reader::{Decoding, ReadAhead, reserve};
+use super::answer_reader::{Decoding, ReadAhead, grow_body};
 use super::answer_room::AnswerRoom;
 use super::decoder::{Coding, DecodeError};
 use super::error::CallError;
@@ -42,12 +42,12 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// The server's clock (`Date`), to the second.
     pub date: Option<SystemTime>,
-    /// The server's `Content-Type`, shortened; empty where it names none.
+    /// The server's `Content-Type`, shortened; empty if it names none.
     pub content_type: String,
     pub body: Vec<u8>,
 }
 
-/// The body of an answer as an API call passes it on: not a byte of it is changed.
+/// The body of an answer as an API call passes it on, byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AnswerBody {
     Empty,
@@ -79,7 +79,7 @@ impl Answer {
     }
 
     /// Reads an answer whose head has arrived, and decodes it. Its bytes are accounted for before
-    /// they are read: all at once where the server announces their number, else as the buffer
+    /// they are read: all at once if the server announces their number, else as the buffer
     /// grows.
     pub(super) async fn read(
         mut response: Response,
@@ -108,7 +108,7 @@ impl Answer {
         let mut decoding = coding.map(Decoding::new);
         let mut read_ahead = ReadAhead::default();
         if let Some(announced) = announced {
-            begun += reserve(body, saturated(announced), most, room).await?;
+            begun += grow_body(body, saturated(announced), most, room).await?;
         } else {
             begun += read_ahead.begin(room).await?;
         }
@@ -116,7 +116,7 @@ impl Answer {
         loop {
             let deadline = begun + REST_TIMEOUT + line_time(arrived);
             let chunk = match timeout_at(deadline, response.chunk()).await {
-                Err(_) => return Err(broke_off("its rest did not arrive in time".to_owned())),
+                Err(_) => return Err(broke_off("the rest did not arrive in time".to_owned())),
                 Ok(Err(error)) => return Err(broke_off(route.describe(&error))),
                 Ok(Ok(Some(chunk))) => chunk,
                 Ok(Ok(None)) => break,
@@ -127,19 +127,19 @@ impl Answer {
                 begun += read_ahead.grow(chunk.len(), room).await?;
             }
             let Some(decoding) = &mut decoding else {
-                begun += reserve(body, chunk.len(), most, room).await?;
+                begun += grow_body(body, chunk.len(), most, room).await?;
                 body.extend_from_slice(&chunk);
                 continue;
             };
             if arrived > most {
                 return Err(CallError::TooLarge { most });
             }
-            // The server has its time for sending alone.
+            // The timeout covers the server's sending alone.
             let arrived_at = Instant::now();
             decoding.begin(&chunk, room).await?;
             let mut input = &*chunk;
             while let Some(piece) = decoding.piece(&mut input).map_err(unreadable)? {
-                reserve(body, piece.len(), most, room).await?;
+                grow_body(body, piece.len(), most, room).await?;
                 body.extend_from_slice(piece);
                 yield_now().await;
             }
@@ -151,7 +151,7 @@ impl Answer {
         Ok(answer)
     }
 
-    /// EXP's error code and message, truncated to what is passed on; empty where the body is not
+    /// EXP's error code and message, truncated to what is passed on; empty if the body is not
     /// EXP's error object.
     pub fn error_body(&self) -> ErrorBody {
         let said: ErrorBody = serde_json::from_slice(&self.body).unwrap_or_default();
@@ -171,19 +171,19 @@ impl Answer {
         }
     }
 
-    /// Description of an answer that is not EXP's: a redirect, or a page, as captive portals and
-    /// proxies give them in its place.
+    /// Description of an answer that is not EXP's: a redirect or a page, as from captive portals
+    /// and proxies.
     pub fn stranger(&self) -> Option<String> {
         if let Some(location) = &self.location {
             return Some(format!("a redirect to {location}"));
         }
         if self.status == StatusCode::NETWORK_AUTHENTICATION_REQUIRED {
-            return Some("the word of a captive portal: log in to this network".to_owned());
+            return Some("the answer of a captive portal: log in to this network".to_owned());
         }
         let page = self.status.is_success() && self.is_page();
         page.then(|| {
             format!(
-                "a page of a captive portal or a proxy in its place ({})",
+                "a page of a captive portal or a proxy ({})",
                 self.quoted_start()
             )
         })
@@ -209,9 +209,9 @@ impl Answer {
         })
     }
 
-    /// True where an API may have given this answer to a call without a result: an empty body,
-    /// JSON, or the name of the status, which some servers send as the body. A page of HTML comes
-    /// from a captive portal or a proxy.
+    /// True if an API may have given this answer to a call without a result: an empty body, JSON,
+    /// or the name of the status, which some servers send as the body. A page of HTML comes from a
+    /// captive portal or a proxy.
     pub fn is_api_answer(&self) -> bool {
         let body = self.body.trim_ascii();
         let name = self.status.canonical_reason().unwrap_or_default();
@@ -242,7 +242,7 @@ impl Answer {
         }
     }
 
-    /// The body: JSON where all of it is, which may be a payload.
+    /// Returns the body: as JSON, which may be a payload, if all of it is.
     pub fn into_body(self) -> AnswerBody {
         if self.body.is_empty() {
             return AnswerBody::Empty;
@@ -263,7 +263,7 @@ fn saturated(length: u64) -> usize {
     usize::try_from(length).unwrap_or(usize::MAX)
 }
 
-/// A header field of an answer, shortened; empty where it is not there or no text.
+/// A header field of an answer, shortened; empty if missing or no text.
 pub(super) fn field(response: &Response, name: HeaderName) -> String {
     let value = response.headers().get(name);
     let text = value.and_then(|value| value.to_str().ok());

@@ -1,4 +1,4 @@
-//! Reading an answer's body piece by piece, with its memory accounted for before it is taken.
+//! Reads an answer's body piece by piece; its memory is accounted for before it is allocated.
 
 use std::time::Duration;
 
@@ -8,9 +8,8 @@ use super::answer_room::AnswerRoom;
 use super::decoder::{Coding, DecodeError, Decoder};
 use super::error::CallError;
 
-/// Bytes that the HTTP library reads ahead of an answer without a length: it reads twice as much
-/// each time, up to 408 KiB, and holds the next chunk and the one it is reading beside the one in
-/// hand.
+/// Bytes that the HTTP library reads ahead of an answer without a length: each read doubles, up to
+/// 408 KiB, and the library holds the next chunk and the one being read besides the current one.
 const FIRST_READS: usize = 64 << 10;
 const READ_AHEAD_FACTOR: usize = 7;
 const MAX_READ_AHEAD: usize = READ_AHEAD_FACTOR * (408 << 10);
@@ -40,14 +39,14 @@ impl Decoding {
     ) -> Result<(), CallError> {
         if self.output.is_empty() && !chunk.is_empty() {
             let bytes = DECODED_AT_ONCE + self.decoder.memory(chunk);
-            hold(bytes, room).await?;
+            reserve(bytes, room).await?;
             self.output = vec![0; DECODED_AT_ONCE];
         }
         Ok(())
     }
 
-    /// Decodes the next piece, and takes what was decoded from the input; none where more input is
-    /// needed.
+    /// Decodes the next piece, and removes the decoded bytes from the input; `None` if more input
+    /// is needed.
     pub(super) fn piece(&mut self, input: &mut &[u8]) -> Result<Option<&[u8]>, DecodeError> {
         loop {
             let done = self.decoder.decode(input, &mut self.output)?;
@@ -59,7 +58,7 @@ impl Decoding {
                 return Ok(None);
             }
             if done.taken == 0 {
-                // With room for output, a decoder takes all of its input.
+                // If there is room for output, a decoder takes all of its input.
                 return Err(self.decoder.stuck());
             }
         }
@@ -69,18 +68,18 @@ impl Decoding {
 /// Accounts for what the HTTP library reads ahead of an answer without a length.
 #[derive(Default)]
 pub(super) struct ReadAhead {
-    held: usize,
+    reserved: usize,
 }
 
 impl ReadAhead {
-    /// The same where so many bytes are accounted for already.
-    pub(super) fn holding(held: usize) -> Self {
-        Self { held }
+    /// Continues with `reserved` bytes accounted for already.
+    pub(super) fn with_reserved(reserved: usize) -> Self {
+        Self { reserved }
     }
 
     /// Accounts for the first reads. Returns the time waited.
     pub(super) async fn begin(&mut self, room: &dyn AnswerRoom) -> Result<Duration, CallError> {
-        self.hold(FIRST_READS, room).await
+        self.reserve(FIRST_READS, room).await
     }
 
     /// Accounts for the reads that follow a chunk of this length. Returns the time waited.
@@ -89,24 +88,28 @@ impl ReadAhead {
         chunk: usize,
         room: &dyn AnswerRoom,
     ) -> Result<Duration, CallError> {
-        self.hold(chunk.saturating_mul(READ_AHEAD_FACTOR), room)
+        self.reserve(chunk.saturating_mul(READ_AHEAD_FACTOR), room)
             .await
     }
 
-    /// Holds `ahead` bytes in all, up to the bound.
-    async fn hold(&mut self, ahead: usize, room: &dyn AnswerRoom) -> Result<Duration, CallError> {
-        let more = ahead.min(MAX_READ_AHEAD).saturating_sub(self.held);
+    /// Reserves `ahead` bytes in all, up to the bound.
+    async fn reserve(
+        &mut self,
+        ahead: usize,
+        room: &dyn AnswerRoom,
+    ) -> Result<Duration, CallError> {
+        let more = ahead.min(MAX_READ_AHEAD).saturating_sub(self.reserved);
         if more == 0 {
             return Ok(Duration::ZERO);
         }
-        let waited = hold(more, room).await?;
-        self.held += more;
+        let waited = reserve(more, room).await?;
+        self.reserved += more;
         Ok(waited)
     }
 }
 
-/// Reserves room for `more` bytes in a body, and accounts for it first. Returns the time waited.
-pub(super) async fn reserve(
+/// Grows a body by `more` bytes, and accounts for them first. Returns the time waited.
+pub(super) async fn grow_body(
     body: &mut Vec<u8>,
     more: usize,
     most: usize,
@@ -124,15 +127,15 @@ pub(super) async fn reserve(
         before => needed.max(2 * before).min(most),
     };
     // Twice: the chunks as they arrive, and the buffer that they are copied to.
-    let waited = hold(2 * (capacity - body.capacity()), room).await?;
+    let waited = reserve(2 * (capacity - body.capacity()), room).await?;
     body.reserve_exact(capacity - body.len());
     Ok(waited)
 }
 
 /// Accounts for bytes of an answer. Returns the time waited.
-async fn hold(bytes: usize, room: &dyn AnswerRoom) -> Result<Duration, CallError> {
+async fn reserve(bytes: usize, room: &dyn AnswerRoom) -> Result<Duration, CallError> {
     let asked = Instant::now();
-    if room.hold(bytes).await {
+    if room.reserve(bytes).await {
         Ok(asked.elapsed())
     } else {
         Err(CallError::NoRoom)

@@ -1,8 +1,8 @@
 //! Content codings of answers: gzip, deflate and br, decoded piece by piece into the caller's
 //! buffer.
 //!
-//! Promises: a decoder holds its window and nothing else, and never more output than the buffer
-//! that it is given, so that a small answer which decodes to a huge one costs what was taken of it.
+//! Promises: a decoder holds its window and nothing else, and never more output than the given
+//! buffer, so that a small answer which decodes to a huge one costs only what was taken of it.
 
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use flate2::{Decompress, FlushDecompress, Status};
@@ -38,7 +38,7 @@ pub(super) enum Coding {
 }
 
 impl Coding {
-    /// The coding of an answer; none for a plain one.
+    /// The coding of an answer; `None` for a plain one.
     ///
     /// # Errors
     /// It is not one of these.
@@ -77,19 +77,19 @@ impl Coding {
     }
 }
 
-/// A coding, or several on top of each other, that expd does not decode.
+/// A coding, or a stack of several, that expd does not decode.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the answer comes encoded ({0}), which expd does not decode; make the server, or the proxy on the way, send it plain, or in gzip, deflate or br"
+    "unsupported Content-Encoding {0}; make the server, or the proxy on the way, send the answer plain, or in gzip, deflate or br"
 )]
 pub(super) struct UnknownCoding(String);
 
-/// Error of an answer that is not what its coding says.
+/// Error of an answer that is not encoded as its header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum DecodeError {
-    #[error("the answer comes encoded ({0}), and its bytes are not that")]
+    #[error("invalid {0} data in the answer")]
     Malformed(&'static str),
-    #[error("the answer comes encoded ({0}), and ends in the middle")]
+    #[error("truncated {0} data in the answer")]
     CutShort(&'static str),
 }
 
@@ -104,12 +104,12 @@ pub(super) struct Decoded {
 pub(super) struct Decoder {
     coding: Coding,
     state: State,
-    /// The end of the coded bytes has been reached; what follows is ignored, as browsers do.
+    /// The coded data has ended; trailing bytes are ignored, as browsers do.
     is_over: bool,
 }
 
 enum State {
-    /// Nothing has arrived that would tell which decoder is needed, or how large its window is.
+    /// No bytes have arrived that tell which decoder is needed, or how large its window is.
     Empty,
     Inflate(Decompress),
     Brotli(Box<BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>>),
@@ -124,7 +124,7 @@ impl Decoder {
         }
     }
 
-    /// The memory, in bytes, that the decoder takes for an answer that begins with these.
+    /// Bytes of memory that the decoder takes for an answer with this start.
     pub(super) fn memory(&self, start: &[u8]) -> usize {
         match (self.coding, start.first()) {
             (_, None) => 0,
@@ -192,7 +192,7 @@ impl Decoder {
         }
     }
 
-    /// The error of input that leads to nothing.
+    /// Error for input that yields nothing.
     pub(super) fn stuck(&self) -> DecodeError {
         DecodeError::Malformed(self.coding.name())
     }
@@ -229,7 +229,7 @@ impl Coding {
 }
 
 /// The window that the first byte of a Brotli stream asks for, as a power of two; the largest one
-/// for a byte that none begins with.
+/// for an invalid byte.
 fn brotli_window(first: u8) -> u32 {
     let first = u32::from(first);
     match (first & 1, first >> 1 & 7, first >> 4 & 7) {
@@ -414,7 +414,7 @@ mod tests {
         ] {
             let error = of(values).unwrap_err();
             assert!(
-                error.contains(&format!("({})", values.join(", "))),
+                error.contains(&format!("Content-Encoding {};", values.join(", "))),
                 "{error}"
             );
         }

@@ -6,6 +6,7 @@ use reqwest::StatusCode;
 
 use expd_domain::Fate;
 use expd_domain::excerpt::excerpt;
+use expd_wire::diagnosis::RouteStep;
 
 /// Error of a call to EXP.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +45,7 @@ pub enum CallError {
         "EXP's answer was not read: this user's calls hold too much memory (daemon.limits.max_call_bytes); the request was carried out"
     )]
     NoRoom,
-    /// The same before the request was sent.
+    /// As [`Self::NoRoom`], before the request was sent.
     #[error(
         "nothing was sent: this user's calls leave no memory for an answer (daemon.limits.max_call_bytes); wait for some to end"
     )]
@@ -52,9 +53,9 @@ pub enum CallError {
     /// A part of the content has arrived, and the rest has not.
     #[error("the content broke off: {reason}; fetch the rest of it by its offset")]
     BrokeOff { reason: String },
-    /// The network gives no token that reads content by its URL.
+    /// The network gave no token that reads content by its URL.
     #[error(
-        "the network's answer to the login has no restricted token, without which no URL reads content by itself; take the content from the daemon (Api.Fetch, expd content get)"
+        "EXP's answer to the login has no restricted token, which a content URL needs; fetch the content through the daemon (Api.Fetch, expd content get)"
     )]
     NoContentToken,
     /// The arguments make no valid request.
@@ -62,12 +63,31 @@ pub enum CallError {
     Invalid { reason: String },
 }
 
+/// Error of a request, with the step of the route to EXP that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct RouteFailure {
+    pub step: RouteStep,
+    pub error: CallError,
+}
+
+impl From<RouteFailure> for CallError {
+    fn from(failure: RouteFailure) -> Self {
+        failure.error
+    }
+}
+
 impl CallError {
+    /// The error of a request that failed at a step of the route.
+    pub(super) fn at(self, step: RouteStep) -> RouteFailure {
+        RouteFailure { step, error: self }
+    }
+
     /// The error for an answer that cannot be read or is not EXP's. A success that is not EXP's
-    /// proves nothing; any other status tells the fate of the request.
+    /// proves nothing; any other status determines the fate of the request.
     pub(in crate::upstream) fn unreadable(host: &str, status: StatusCode, what: &str) -> Self {
         if status.is_success() {
-            let reason = format!("{host} answered {status}, and {what}");
+            let reason = format!("{host} answered {status}: {what}");
             return Self::Unknown { reason };
         }
         Self::Exp {
@@ -93,9 +113,9 @@ impl CallError {
     }
 }
 
-/// The fate that a status tells. The request may have been carried out where a gateway's server did
-/// not answer (502, 504) or a server failed while working on it; a server that is unavailable (503)
-/// has not begun.
+/// Fate of a request by its status. It may have been carried out if a gateway's server did not
+/// answer (502, 504) or a server failed while working on it; a server that is unavailable (503) has
+/// not begun.
 fn fate_of(status: u16) -> Fate {
     match status {
         500 | 502 | 504 | 506.. => Fate::Unknown,

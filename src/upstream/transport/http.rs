@@ -10,15 +10,15 @@ use reqwest::{Body, Client, IntoUrl, Method, Proxy, RequestBuilder, Response, St
 use tokio::time::{Instant, timeout};
 
 use super::answer::Answer;
-use super::answer_room::{AnswerRoom, HeldRoom};
+use super::answer_room::{AnswerRoom, ReservedRoom, Unbounded};
 use super::decoder::{ACCEPTED, Coding};
-use super::error::CallError;
+use super::error::{CallError, RouteFailure};
 use super::open_answer::OpenAnswer;
 use super::read_size::ReadSize;
 use super::send_latch::{LatchedBody, SendLatch};
 use super::setup::SetupError;
 use crate::config::InstanceSettings;
-use expd_wire::diagnosis::{RouteDescription, never_sent};
+use expd_wire::diagnosis::{RouteDescription, RouteStep, never_sent};
 use expd_wire::dns::Resolver;
 use expd_wire::trust::Trust;
 
@@ -66,7 +66,7 @@ impl HttpTransport {
         })
     }
 
-    /// The same for another host than the configured one: errors name it.
+    /// Returns the same transport for another host, which errors then name.
     pub fn at(&self, host: &str) -> Cow<'_, Self> {
         if host == self.route.host() {
             return Cow::Borrowed(self);
@@ -81,7 +81,7 @@ impl HttpTransport {
     /// A request to be completed and passed to [`Self::exchange`].
     ///
     /// # Errors
-    /// [`CallError::Offline`] where TLS cannot be set up.
+    /// [`CallError::Offline`] if TLS cannot be set up.
     pub fn request(&self, method: Method, url: impl IntoUrl) -> Result<RequestBuilder, CallError> {
         match self.client.get_or_init(|| self.client()) {
             Ok(client) => Ok(client.request(method, url)),
@@ -115,12 +115,12 @@ impl HttpTransport {
     /// Sends a request once, and reads at most `most` bytes of the answer, whose head has to arrive
     /// within `answer_within`.
     ///
-    /// The HTTP library repeats a request by itself only where none of its bytes were written: a
+    /// The HTTP library repeats a request by itself only if none of its bytes were written: a
     /// kept connection turned out to be closed.
     ///
     /// # Errors
-    /// [`CallError::Offline`] where the request certainly was not carried out;
-    /// [`CallError::Unknown`] where it may have been.
+    /// [`CallError::Offline`] if the request certainly was not carried out;
+    /// [`CallError::Unknown`] if it may have been.
     pub async fn exchange(
         &self,
         request: RequestBuilder,
@@ -128,9 +128,26 @@ impl HttpTransport {
         most: usize,
         room: &dyn AnswerRoom,
     ) -> Result<Answer, CallError> {
-        let (_held, answer_within) = self.hold_read(answer_within, room).await?;
+        let (_reserved, answer_within) = self.reserve_read(answer_within, room).await?;
         let answered = self.send(request.send(), answer_within, || false).await;
         self.read_response(answered?, most, room).await
+    }
+
+    /// As [`Self::exchange`], and tells the step of the route that failed.
+    ///
+    /// # Errors
+    /// As [`Self::exchange`].
+    pub async fn probe(
+        &self,
+        request: RequestBuilder,
+        answer_within: Duration,
+        most: usize,
+    ) -> Result<Answer, RouteFailure> {
+        let answered = self.send(request.send(), answer_within, || false).await?;
+        self.check_proxy(&answered)
+            .map_err(|error| error.at(RouteStep::Proxy))?;
+        let answer = self.read_response(answered, most, &Unbounded).await;
+        answer.map_err(|error| error.at(RouteStep::Host))
     }
 
     /// As [`Self::exchange`], with a body that fires `latch` when it is sent.
@@ -145,7 +162,7 @@ impl HttpTransport {
         answer_within: Duration,
         room: &dyn AnswerRoom,
     ) -> Result<Answer, CallError> {
-        let (_held, answer_within) = self.hold_read(answer_within, room).await?;
+        let (_reserved, answer_within) = self.reserve_read(answer_within, room).await?;
         let body = LatchedBody::new(body.into(), latch.clone());
         let sending = request.body(Body::wrap(body)).send();
         let answered = self.send(sending, answer_within, || latch.try_cancel());
@@ -153,49 +170,52 @@ impl HttpTransport {
             .await
     }
 
-    /// Accounts for what the HTTP library reads before anybody sees the answer, and returns the
-    /// time that is left after a wait for it.
-    async fn hold_read<'a>(
+    /// Accounts for what the HTTP library reads before the answer is looked at. Returns the time
+    /// left after that wait.
+    async fn reserve_read<'a>(
         &self,
         answer_within: Duration,
         room: &'a dyn AnswerRoom,
-    ) -> Result<(HeldRoom<'a>, Duration), CallError> {
+    ) -> Result<(ReservedRoom<'a>, Duration), CallError> {
         let asked = Instant::now();
         let is_tls = self.route.host().starts_with("https:");
         let bytes = self.read_size.of_request(is_tls);
-        let held = HeldRoom::take_ahead(room, bytes).await;
-        let held = held.ok_or(CallError::NoRoomToSend)?;
-        Ok((held, answer_within.saturating_sub(asked.elapsed())))
+        let reserved = ReservedRoom::take_ahead(room, bytes).await;
+        let reserved = reserved.ok_or(CallError::NoRoomToSend)?;
+        Ok((reserved, answer_within.saturating_sub(asked.elapsed())))
     }
 
-    /// Awaits the answer's head. `cancelled` tells of a failed request that it certainly was not
-    /// carried out, whatever its error.
+    /// Awaits the answer's head. `cancelled` is true if a failed request certainly was not carried
+    /// out, whatever its error.
     async fn send(
         &self,
         sending: impl Future<Output = reqwest::Result<Response>>,
         answer_within: Duration,
         cancelled: impl Fn() -> bool,
-    ) -> Result<Response, CallError> {
-        let (reason, unsent) = match timeout(answer_within, sending).await {
+    ) -> Result<Response, RouteFailure> {
+        let (step, reason, unsent) = match timeout(answer_within, sending).await {
             Ok(Ok(response)) => return Ok(response),
             Ok(Err(error)) => {
                 let unsent = never_sent(&error);
-                (self.route.diagnose(&error, &self.trust).await, unsent)
+                let step = self.route.failed_step(&error);
+                let reason = self.route.diagnose(&error, &self.trust).await;
+                (step, reason, unsent)
             }
             Err(_) => {
                 let host = self.route.host();
                 let reason = format!("{host} did not answer within {answer_within:.0?}");
-                (reason, false)
+                (RouteStep::Host, reason, false)
             }
         };
-        Err(if cancelled() || unsent {
+        let error = if cancelled() || unsent {
             CallError::Offline {
                 reason,
                 retry_in: None,
             }
         } else {
             CallError::Unknown { reason }
-        })
+        };
+        Err(error.at(step))
     }
 
     async fn read_response(
@@ -206,7 +226,7 @@ impl HttpTransport {
     ) -> Result<Answer, CallError> {
         let coding = match self.coding(&response) {
             Ok(coding) => coding,
-            // The status is worth more than an error about the body's encoding.
+            // The status tells more than an error about the body's encoding.
             Err(_)
                 if response.status() == StatusCode::UNAUTHORIZED
                     || response.status().is_server_error() =>
@@ -229,14 +249,14 @@ impl HttpTransport {
         answer_within: Duration,
         room: &dyn AnswerRoom,
     ) -> Result<OpenAnswer, CallError> {
-        let (held, answer_within) = self.hold_read(answer_within, room).await?;
+        let (reserved, answer_within) = self.reserve_read(answer_within, room).await?;
         let answered = self.send(request.send(), answer_within, || false).await?;
         self.check_proxy(&answered)?;
         Ok(OpenAnswer {
             response: answered,
             route: self.route.clone(),
             read_size: self.read_size.clone(),
-            held: held.keep(),
+            reserved: reserved.keep(),
         })
     }
 

@@ -14,11 +14,11 @@ mod setup;
 
 pub use answer::{Answer, AnswerBody};
 pub use answer_room::{AnswerRoom, Unbounded};
-pub use error::CallError;
+pub use error::{CallError, RouteFailure};
 pub use http::HttpTransport;
 pub(super) use http::LARGEST_ANSWER;
 pub(super) use line::line_time;
 pub use open_answer::ByteStream;
-pub(super) use open_answer::{OpenAnswer, behind_the_end};
+pub(super) use open_answer::{OpenAnswer, beyond_the_end};
 pub use send_latch::SendLatch;
 pub use setup::SetupError;

@@ -22,7 +22,7 @@ const LARGEST_ERROR: usize = 64 << 10;
 /// A part of a larger content, as `Content-Range` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContentRange {
-    /// Position of the first byte; none where the server has no such range.
+    /// Position of the first byte; `None` if the server has no such range.
     pub start: Option<u64>,
     /// Size of the whole.
     pub size: Option<u64>,
@@ -33,8 +33,8 @@ pub struct OpenAnswer {
     pub(super) response: Response,
     pub(super) route: RouteDescription,
     pub(super) read_size: ReadSize,
-    /// Bytes accounted for what the HTTP library reads ahead.
-    pub(super) held: usize,
+    /// Bytes reserved for the HTTP library's read-ahead.
+    pub(super) reserved: usize,
 }
 
 impl OpenAnswer {
@@ -50,13 +50,13 @@ impl OpenAnswer {
         field(&self.response, ETAG)
     }
 
-    /// Length of the body where it is announced and not encoded.
+    /// Length of the body if it is announced and not encoded.
     pub fn length(&self) -> Option<u64> {
         let is_plain = matches!(Coding::of(self.response.headers()), Ok(None));
         self.response.content_length().filter(|_| is_plain)
     }
 
-    /// True where the body comes encoded.
+    /// True for an encoded body.
     pub fn is_encoded(&self) -> bool {
         !matches!(Coding::of(self.response.headers()), Ok(None))
     }
@@ -71,16 +71,15 @@ impl OpenAnswer {
         })
     }
 
-    /// Turns an answer that is no content into an error: EXP's own, or the place that it redirects
-    /// to.
+    /// Turns an answer without content into an error: EXP's own, or one about a redirect.
     pub async fn into_error(self, room: &dyn AnswerRoom) -> CallError {
         let status = self.response.status();
         if status.is_success() || status.is_informational() {
-            return CallError::unreadable(self.route.host(), status, "that is not the content");
+            return CallError::unreadable(self.route.host(), status, "not the content");
         }
         let location = field(&self.response, LOCATION);
         if status.is_redirection() && !location.is_empty() {
-            let what = format!("it redirects to {location}, which expd does not follow");
+            let what = format!("a redirect to {location}, which expd does not follow");
             return CallError::unreadable(self.route.host(), status, &what);
         }
         let bare = Answer::without_body(&self.response);
@@ -97,8 +96,7 @@ impl OpenAnswer {
 
     /// The body, from the byte at `skip`.
     ///
-    /// # Errors
-    /// It is in an encoding that is not decoded.
+    /// The encoding of the body is not supported.
     pub fn into_stream(self, skip: u64) -> Result<ByteStream, CallError> {
         let status = self.response.status();
         let coding = Coding::of(self.response.headers()).map_err(|error| {
@@ -111,7 +109,7 @@ impl OpenAnswer {
             arrived: 0,
             decoding: coding.map(Decoding::new),
             encoded: Bytes::new(),
-            read_ahead: ReadAhead::holding(self.held),
+            read_ahead: ReadAhead::with_reserved(self.reserved),
             has_begun: false,
             skip,
             skipped: 0,
@@ -138,7 +136,7 @@ pub struct ByteStream {
 }
 
 impl ByteStream {
-    /// The next bytes; none at the end.
+    /// The next bytes; `None` at the end.
     ///
     /// # Errors
     /// The answer broke off, is not what its encoding says, or its user's memory is exhausted.
@@ -158,7 +156,7 @@ impl ByteStream {
             }
         }
         if self.skip > 0 {
-            return Err(behind_the_end(self.skipped + self.skip, self.skipped));
+            return Err(beyond_the_end(self.skipped + self.skip, self.skipped));
         }
         Ok(None)
     }
@@ -224,8 +222,8 @@ impl ByteStream {
     }
 }
 
-/// The error of an offset that the content does not reach.
-pub fn behind_the_end(offset: u64, size: u64) -> CallError {
+/// Error for an offset beyond the end of the content.
+pub fn beyond_the_end(offset: u64, size: u64) -> CallError {
     CallError::Invalid {
         reason: format!("the content has {size} bytes, and the offset is {offset}"),
     }

@@ -1,4 +1,4 @@
-//! The size of the HTTP library's reads, which it takes memory for before anybody sees an answer.
+//! Size of the HTTP library's reads, for which it allocates memory before the answer is looked at.
 //!
 //! A fresh connection reads 8 KiB at a time, and twice as much after each read that filled its
 //! buffer, up to 408 KiB; a kept connection goes on with the size that it reached. So an answer may
@@ -20,15 +20,15 @@ const SMALLEST: usize = 8 << 10;
 const LARGEST: usize = 408 << 10;
 const LARGEST_OF_TLS: usize = 32 << 10;
 
-/// Time after which no connection reads more for an answer that was large: one that nobody uses is
-/// closed sooner, and on one that is used two small answers in a row halve it.
+/// Time after which a large answer no longer affects the reads: an idle connection is closed
+/// sooner, and on a busy one two small answers in a row halve their size.
 const REMEMBERED: Duration = Duration::from_secs(600);
 
 /// The size of the reads that the answers so far have led to. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ReadSize(Arc<Mutex<Option<Largest>>>);
 
-/// The largest answer of late.
+/// The largest recent answer.
 #[derive(Clone, Copy, Debug)]
 struct Largest {
     bytes: usize,
@@ -36,7 +36,7 @@ struct Largest {
 }
 
 impl ReadSize {
-    /// Notes an answer of so many bytes, as they are announced or have arrived.
+    /// Records an answer of so many bytes, as announced or as arrived.
     pub(super) fn note(&self, bytes: usize) {
         if bytes < SMALLEST / 2 {
             return;
@@ -49,7 +49,7 @@ impl ReadSize {
         }
     }
 
-    /// Bytes that a request's connection may take before anybody sees the answer.
+    /// Bytes that a request's connection may take before the answer is looked at.
     pub(super) fn of_request(&self, is_tls: bool) -> usize {
         let largest = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let largest = largest.filter(|it| it.seen.elapsed() < REMEMBERED);

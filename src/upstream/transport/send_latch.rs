@@ -31,17 +31,17 @@ struct State {
 }
 
 impl SendLatch {
-    /// Waits until the request is sent, which may be never.
+    /// Waits until the request is sent; that may be never.
     pub async fn sent(&self) {
         self.0.sent.cancelled().await;
     }
 
-    /// Cancels the request. False where it has been sent already.
+    /// Cancels the request. False if it has been sent already.
     pub fn try_cancel(&self) -> bool {
         self.settle(CANCELLED)
     }
 
-    /// Marks the request as sent. False where it was cancelled.
+    /// Marks the request as sent. False if it was cancelled.
     fn try_send(&self) -> bool {
         let sends = self.settle(SENT);
         if sends {

@@ -1,4 +1,4 @@
-//! Output to a page: its channels' events, and marks that confirm them.
+//! Output to a page: its channels' events, and fences that confirm them.
 
 use std::time::Duration;
 
@@ -11,20 +11,19 @@ use crate::web::end::End;
 use crate::web::hold::Hold;
 use crate::web::packet;
 use crate::web::subscription::Subscription;
-use crate::web::subscriptions::Batch;
+use crate::web::subscriptions::ReadEvents;
 use expd_domain::{GapReason, SubscriptionState};
 use expd_server::engine::{Packet, SocketEvent};
 use expd_server::network_events;
 
-/// Interval of marks while a page is being written to: after an abrupt end, it is given at most
-/// what came in that time once more.
-const MARK_INTERVAL: Duration = Duration::from_secs(1);
+/// Interval of fences while a page is being written to: after an abrupt end, at most the events of
+/// this time are delivered twice.
+const FENCE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Packets that are written at once.
+/// Maximum number of packets in one write.
 const MAX_WRITE: usize = 256;
 
-/// Time that a page has to confirm what it was given, before it is closed because something is
-/// missing.
+/// Time for a page to confirm its events before it is closed because some are missing.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Page {
@@ -37,7 +36,7 @@ impl Page {
     }
 
     /// Writes what some channels have received.
-    pub(super) async fn deliver(&mut self, first: Batch) -> Result<(), End> {
+    pub(super) async fn deliver(&mut self, first: ReadEvents) -> Result<(), End> {
         let mut packets = std::mem::take(&mut self.outbox);
         let mut delivered = 0;
         let mut next = Some(first);
@@ -60,11 +59,11 @@ impl Page {
         if written.is_ok() {
             self.task.open.info.add_delivered(delivered);
         }
-        // What is missing is told, though the socket may have ended meanwhile.
+        // Missing events are reported even if the socket has ended meanwhile.
         end.and(written)
     }
 
-    /// The packets of a channel's events, up to one that cannot be told over the open socket.
+    /// Encodes a channel's events, up to one that cannot be reported over the open socket.
     fn encode(
         &mut self,
         number: usize,
@@ -79,18 +78,18 @@ impl Page {
         };
         for delivery in events {
             if let Some(missed) = subscription.missed(&delivery.event) {
-                // The page said `offline` before this socket: it knows of what is missing before
-                // the first broadcast, and of no other.
+                // The page said `offline` before this socket: it knows of events that are missing
+                // before the first broadcast, and of no others.
                 let is_told = was_offline && missed <= opened;
                 if !is_told || subscription.delivered > 0 {
                     let is_restart = is_restart(&delivery.event);
                     if is_restart {
-                        // Nothing of this log was given yet: what it holds comes next time.
+                        // Nothing of this log was delivered yet: its events come next time.
                         subscription.given = delivery.sequence;
                     }
                     if is_told || is_restart {
-                        // The next socket goes on here: what the page has not received of this one
-                        // lies in the time when it is offline.
+                        // The next socket continues here: events that the page did not receive from
+                        // this one fall into its offline time.
                         let position = std::iter::once(subscription.position());
                         self.task.login.received(self.task.begun.socket, position);
                     }
@@ -112,20 +111,20 @@ impl Page {
                 }
             }
             subscription.given = delivery.sequence;
-            subscription.unmarked = true;
+            subscription.unfenced = true;
         }
         Ok(())
     }
 
-    /// Lets the page confirm what it was given, before it is closed because something is missing:
-    /// what came before that would come after `online` otherwise, and hide it.
+    /// Lets the page confirm its events before it is closed because some are missing. Otherwise the
+    /// earlier ones would arrive after `online` and hide the gap.
     pub(super) async fn take_leave(&mut self, end: &End) {
         if self.hold.is_some() {
             return;
         }
         let stopping = self.task.state.stopping.clone();
         let leaving = timeout(LEAVE_TIMEOUT, async {
-            // Up to a gap: behind one nothing more is given.
+            // Up to a gap, after which nothing more is delivered.
             if matches!(end, End::CloudAway) {
                 self.write_rest().await.ok();
             }
@@ -134,7 +133,7 @@ impl Page {
         tokio::select! {
             biased;
             () = stopping.cancelled() => {}
-            // It is closed in any case.
+            // The socket is closed in any case.
             _ = leaving => {}
         }
     }
@@ -149,14 +148,14 @@ impl Page {
         Ok(())
     }
 
-    /// Waits until the page has received what it was given.
+    /// Waits until the page has confirmed its events.
     async fn confirm_all(&mut self) -> Result<(), End> {
-        if self.subscriptions.is_unmarked() {
-            self.mark();
+        if self.subscriptions.is_unfenced() {
+            self.fence();
         }
-        while self.subscriptions.is_marked() {
+        while self.subscriptions.is_fenced() {
             match self.task.socket.next().await {
-                SocketEvent::Received(mark) => self.on_received(mark),
+                SocketEvent::Received(fence) => self.on_received(fence),
                 SocketEvent::Closed(closed) => return Err(closed.into()),
                 _ => {}
             }
@@ -167,21 +166,21 @@ impl Page {
     async fn write(&mut self, packets: Vec<Packet>) -> Result<(), End> {
         self.task.socket.write(packets).await?;
         if !self.task.socket.is_websocket() {
-            // The next poll confirms it.
-            self.mark();
+            // The client's next poll confirms it.
+            self.fence();
         }
         Ok(())
     }
 
     /// Asks the client to confirm what it was given.
-    pub(super) fn mark(&mut self) {
-        self.next_mark = Instant::now() + MARK_INTERVAL;
-        let mark = self.task.socket.fence();
-        self.subscriptions.mark(mark);
+    pub(super) fn fence(&mut self) {
+        self.next_fence = Instant::now() + FENCE_INTERVAL;
+        let fence = self.task.socket.fence();
+        self.subscriptions.fence(fence);
     }
 
-    pub(super) fn on_received(&mut self, mark: u64) {
-        let Some(positions) = self.subscriptions.confirm(mark) else {
+    pub(super) fn on_received(&mut self, fence: u64) {
+        let Some(positions) = self.subscriptions.confirm(fence) else {
             return;
         };
         let socket = self.task.begun.socket;
@@ -189,16 +188,16 @@ impl Page {
         self.hold.iter_mut().for_each(Hold::end_wait);
     }
 
-    /// Writes nothing more from here on.
+    /// Writes nothing more from now on.
     pub(super) fn begin_hold(&mut self, waiting: oneshot::Sender<()>) {
         match &mut self.hold {
             Some(hold) => hold.refresh(waiting),
             None => self.hold = Some(Hold::new(waiting)),
         }
-        if !self.subscriptions.is_unmarked() && !self.subscriptions.is_marked() {
+        if !self.subscriptions.is_unfenced() && !self.subscriptions.is_fenced() {
             self.hold.iter_mut().for_each(Hold::end_wait);
         } else if self.task.socket.is_websocket() {
-            self.mark();
+            self.fence();
         }
     }
 }
@@ -211,7 +210,7 @@ fn confirm(subscription: &mut Subscription, packets: &mut Vec<Packet>) {
     }
 }
 
-/// True for the gap at the beginning of a log that took the place of another one.
+/// True for the gap at the start of a log that replaced another one.
 fn is_restart(event: &Event) -> bool {
     matches!(event, Event::Gap(gap) if gap.reason == GapReason::Restarted)
 }

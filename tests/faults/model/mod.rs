@@ -23,10 +23,10 @@ use tokio_util::sync::CancellationToken;
 use crate::proxy::Mode;
 use app::App;
 use dice::Dice;
-use expd_test_support::DEADLINE;
 use expd_test_support::daemon::Daemon;
 use expd_test_support::judge::{Book, Logs, Sum, Trouble};
 use expd_test_support::network::{Network, Outcome};
+use expd_test_support::{DEADLINE, eventually};
 use fleet::Fleet;
 
 const CHANNELS: usize = 6;
@@ -332,15 +332,15 @@ impl Model {
         let mut last = BTreeMap::new();
         for (n, book) in self.books.iter().enumerate() {
             for name in NAMES {
-                let deadline = Instant::now() + DEADLINE;
-                loop {
+                let number = eventually("the network is back", async || {
                     let (number, outcome) = book.send(&sender, &channel(n), name).await;
-                    if outcome == Outcome::Sent {
-                        last.insert((n, name), number);
-                        break;
-                    }
-                    assert!(Instant::now() < deadline, "the network does not come back");
-                }
+                    let is_sent = outcome == Outcome::Sent;
+                    is_sent
+                        .then_some(number)
+                        .ok_or_else(|| format!("{outcome:?}"))
+                })
+                .await;
+                last.insert((n, name), number);
             }
         }
         last

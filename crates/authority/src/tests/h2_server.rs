@@ -3,9 +3,9 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
+use expd_test_support::in_time;
 use h2::server::SendResponse;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use rand::rngs::StdRng;
@@ -73,9 +73,7 @@ async fn first_call(sent: &[u8], reader: Reader) -> Result<Call, String> {
         }
     };
     // h2 never returns a request that it resets, but the one after it.
-    tokio::time::timeout(Duration::from_secs(5), serve)
-        .await
-        .unwrap()
+    in_time("a call, or the reason why there is none", serve).await
 }
 
 fn sent(authority: &str) -> Vec<u8> {
@@ -246,7 +244,5 @@ async fn between_a_client_and_a_server_of_h2_nothing_is_lost() {
             assert_eq!(sorted(&back), sorted(&trailers));
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), exchange)
-        .await
-        .unwrap();
+    in_time("the exchange", exchange).await;
 }

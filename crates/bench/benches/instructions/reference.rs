@@ -41,7 +41,7 @@ impl Reference {
     /// Writes these counts into the repository.
     pub fn write(&self, paths: &[HotPath]) {
         let mut text = String::from(
-            "# Instructions of the hot paths, for one unit of their work each; 200-byte broadcasts. docs/performance.md says what they are for.\n",
+            "# Instructions of the hot paths, for one unit of their work each; 200-byte broadcasts. docs/performance/instructions.md says what they are for.\n",
         );
         writeln!(text, "# Renewed by: {RENEW}\n\n[environment]").unwrap();
         text += &toml::to_string(&self.environment).unwrap();
@@ -84,7 +84,7 @@ impl Reference {
             if change > tolerance {
                 well = false;
                 println!(
-                    "{name} takes more instructions than the reference. Find out why (docs/performance.md, \"Instruction counts\"); where it is worth it, {RENEW}"
+                    "{name} takes more instructions than the reference. Find out why (docs/performance/instructions.md); where it is worth it, {RENEW}"
                 );
             } else if change < -tolerance {
                 println!(

@@ -6,41 +6,38 @@ use expd_domain::identity::Authentication;
 use expd_domain::login::Claims;
 use expd_domain::{Alphabet, Channel, ChannelId, IdentityKind, Secret};
 use expd_hub::{Hub, HubConsumerApp, HubError, HubUser, hash_password};
+use expd_test_support::eventually;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::world::*;
+use crate::running_hub::*;
 
 #[tokio::test]
 async fn all_three_kinds_log_in_and_are_who_they_say() {
-    let world = World::start().await;
+    let hub = RunningHub::start().await;
     for (client, kind, uuid) in [
-        (world.user().await, IdentityKind::User, "joe@example.com"),
-        (world.device().await, IdentityKind::Device, "device-1"),
-        (
-            world.consumer_app().await,
-            IdentityKind::ConsumerApp,
-            "app-1",
-        ),
+        (hub.user().await, IdentityKind::User, "joe@example.com"),
+        (hub.device().await, IdentityKind::Device, "device-1"),
+        (hub.consumer_app().await, IdentityKind::ConsumerApp, "app-1"),
     ] {
         let identity = &client.auth.identity;
         assert_eq!((identity.kind, identity.uuid.as_str()), (kind, uuid));
         assert_eq!(identity.organization, ORGANIZATION);
         assert_eq!(identity.pairing_code, None);
-        assert_eq!(client.auth.network.host.as_ref(), Some(&world.url));
+        assert_eq!(client.auth.network.host.as_ref(), Some(&hub.url));
         let left = client.auth.expiration / 1000 - now();
         assert!((3595..=3600).contains(&left), "{left}");
     }
-    assert_eq!(world.counters().await.logins, 3);
+    assert_eq!(hub.counters().await.logins, 3);
 }
 
 #[tokio::test]
 async fn behind_what_ends_tls_the_socket_goes_the_same_way() {
     let mut settings = settings();
     settings.hosts = vec!["network.example".into()];
-    let world = World::with(settings).await;
-    let url = format!("{}/api/auth/login", world.url);
-    let login = world
+    let hub = RunningHub::with(settings).await;
+    let url = format!("{}/api/auth/login", hub.url);
+    let login = hub
         .http
         .post(url)
         .header("x-forwarded-proto", "https")
@@ -55,7 +52,7 @@ async fn behind_what_ends_tls_the_socket_goes_the_same_way() {
 
 #[tokio::test]
 async fn wrong_credentials_are_refused() {
-    let world = World::start().await;
+    let hub = RunningHub::start().await;
     let app = |uuid: &str, exp| Claims::ConsumerApp {
         uuid: uuid.into(),
         iat: now(),
@@ -75,14 +72,14 @@ async fn wrong_credentials_are_refused() {
         json!({"token": "no token"}),
     ] {
         assert_eq!(
-            refusal(world.login(&body).await).await,
+            refusal(hub.login(&body).await).await,
             (401, "authentication.refused".into())
         );
     }
-    assert_eq!(world.counters().await.logins_refused, 11);
+    assert_eq!(hub.counters().await.logins_refused, 11);
     for body in [json!({}), json!([]), json!({"type": "robot"})] {
         assert_eq!(
-            refusal(world.login(&body).await).await,
+            refusal(hub.login(&body).await).await,
             (400, "request.body.malformed".into())
         );
     }
@@ -90,14 +87,14 @@ async fn wrong_credentials_are_refused() {
 
 #[tokio::test]
 async fn the_python_sdks_milliseconds_are_understood() {
-    let world = World::start().await;
+    let hub = RunningHub::start().await;
     let claims = Claims::Device {
         uuid: "device-1".into(),
         allow_pairing: false,
         iat: now() * 1000,
         exp: Some((now() + 30) * 1000),
     };
-    world.session(&token_login(&claims, "device secret")).await;
+    hub.session(&token_login(&claims, "device secret")).await;
 }
 
 /// Body of a login as a client sends it: the claims, the secret, and the members beside the token.
@@ -226,7 +223,7 @@ async fn every_clients_login_is_taken() {
         uuid: DEVICE.into(),
         api_key: Secret::new("another key"),
     });
-    let world = World::with(settings).await;
+    let hub = RunningHub::with(settings).await;
     let attempts = [user_attempts(), device_attempts(), app_attempts()];
     for Attempt {
         client,
@@ -235,7 +232,7 @@ async fn every_clients_login_is_taken() {
         uuid,
     } in attempts.into_iter().flatten()
     {
-        let answer = world.login(&body).await;
+        let answer = hub.login(&body).await;
         assert_eq!(answer.status(), 200, "{client}");
         let answer: Value = answer.json().await.unwrap();
         let identity = &answer["identity"];
@@ -246,7 +243,7 @@ async fn every_clients_login_is_taken() {
         );
         assert_eq!(identity["organization"], ORGANIZATION, "{client}");
         for host in ["api", "network"] {
-            assert_eq!(answer[host]["host"], world.url, "{client}");
+            assert_eq!(answer[host]["host"], hub.url, "{client}");
         }
         for token in ["token", "restrictedToken"] {
             let token = answer[token].as_str().unwrap();
@@ -265,7 +262,7 @@ async fn every_clients_login_is_taken() {
 
 #[tokio::test]
 async fn a_secret_fits_its_own_kind_alone() {
-    let world = World::start().await;
+    let hub = RunningHub::start().await;
     let none = json!({});
     for body in [
         signed(
@@ -290,7 +287,7 @@ async fn a_secret_fits_its_own_kind_alone() {
             &none,
         ),
     ] {
-        assert_eq!(refusal(world.login(&body).await).await.0, 401);
+        assert_eq!(refusal(hub.login(&body).await).await.0, 401);
     }
 }
 
@@ -298,9 +295,9 @@ async fn a_secret_fits_its_own_kind_alone() {
 async fn a_network_with_a_url_of_its_own_announces_it_and_answers_to_it() {
     let mut settings = settings();
     settings.url = Some("https://exp.example:8443".into());
-    let world = World::with(settings).await;
+    let hub = RunningHub::with(settings).await;
     let login = device_login("device-1", "device secret", false);
-    let called = world.http.post(format!("{}/api/auth/login", world.url));
+    let called = hub.http.post(format!("{}/api/auth/login", hub.url));
     let answer = called.header("host", "exp.example:8443").json(&login);
     let answer: Value = answer.send().await.unwrap().json().await.unwrap();
     for host in ["api", "network"] {
@@ -312,25 +309,23 @@ async fn a_network_with_a_url_of_its_own_announces_it_and_answers_to_it() {
 async fn a_socket_opens_with_the_first_token_while_a_refreshed_one_holds() {
     let mut settings = settings();
     settings.token_ttl = Duration::from_secs(2);
-    let world = World::with(settings).await;
-    let first = world.device().await;
+    let hub = RunningHub::with(settings).await;
+    let first = hub.device().await;
     let mut latest = first.auth.clone();
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     // Refreshes of refreshes belong to the same login.
-    loop {
+    eventually("the first token expires", async || {
         let client = Client {
-            world: &world,
-            auth: latest,
+            hub: &hub,
+            auth: latest.clone(),
         };
         let refreshed = client.post("/api/auth/token", "").await;
         latest = refreshed.json().await.unwrap();
         let things = first.request(Method::GET, "/api/things");
-        if things.send().await.unwrap().status() == 401 {
-            break;
-        }
-        assert!(tokio::time::Instant::now() < deadline);
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+        let status = things.send().await.unwrap().status();
+        let is_expired = status == 401;
+        is_expired.then_some(()).ok_or_else(|| status.to_string())
+    })
+    .await;
     let menu = channel_id(&Channel::new("menu"), Alphabet::Standard);
     first.socket(3).await.subscribed(&[&menu]).await;
     let refused = first.post("/api/auth/token", "").await;
@@ -342,9 +337,9 @@ async fn a_socket_opens_with_the_first_token_while_a_refreshed_one_holds() {
 
 #[tokio::test]
 async fn rules_are_403_and_never_401() {
-    let world = World::start().await;
-    let (app, device) = (world.consumer_app().await, world.device().await);
-    let waiting = world.session(&device_login("_", "_", true)).await;
+    let hub = RunningHub::start().await;
+    let (app, device) = (hub.consumer_app().await, hub.device().await);
+    let waiting = hub.session(&device_login("_", "_", true)).await;
     let menu = json!({"name": "menu"});
     let system = json!({"name": "menu", "system": true});
     let foreign = json!(ChannelId::encode(
@@ -393,9 +388,8 @@ async fn a_password_hashed_by_hash_password_logs_in() {
         password_hash: hash_password(&Secret::new("pässword")).unwrap(),
         role: expd_hub::DEFAULT_ROLE.into(),
     });
-    let world = World::with(settings).await;
-    world
-        .session(&user_login("ann", "pässword", ORGANIZATION))
+    let hub = RunningHub::with(settings).await;
+    hub.session(&user_login("ann", "pässword", ORGANIZATION))
         .await;
 }
 
@@ -412,24 +406,25 @@ async fn what_is_no_hash_is_refused_before_anything_is_bound() {
 async fn a_token_is_refreshed_until_it_has_expired() {
     let mut settings = settings();
     settings.token_ttl = Duration::from_secs(2);
-    let world = World::with(settings).await;
-    let device = world.device().await;
+    let hub = RunningHub::with(settings).await;
+    let device = hub.device().await;
     let response = device.post("/api/auth/token", "").await;
     let fresh: Authentication = response.json().await.unwrap();
     assert_ne!(fresh.token, device.auth.token);
     assert_eq!(fresh.identity, device.auth.identity);
     assert!(fresh.expiration >= device.auth.expiration);
-    world.counters_become(|c| c.refreshes == 1).await;
+    hub.counters_become(|c| c.refreshes == 1).await;
 
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
-    let refused = loop {
+    let refused = eventually("the token expires", async || {
         let response = device.post("/api/auth/token", "").await;
-        if response.status() == 401 {
-            break refusal(response).await;
-        }
-        assert!(tokio::time::Instant::now() < deadline);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    };
+        let status = response.status();
+        let is_expired = status == 401;
+        is_expired
+            .then_some(response)
+            .ok_or_else(|| status.to_string())
+    })
+    .await;
+    let refused = refusal(refused).await;
     assert_eq!(refused, (401, "authentication.token.expired".into()));
     let path = "/api/networks/current/broadcasts";
     assert_eq!(refusal(device.post(path, "{}").await).await.0, 401);
@@ -440,14 +435,14 @@ async fn a_token_of_another_network_or_none_at_all_is_refused() {
     let (mut other_key, mut other_organization) = (settings(), settings());
     other_key.token_key = Some(Secret::new("another key"));
     other_organization.organization = "other".to_owned();
-    let here = World::start().await;
+    let here = RunningHub::start().await;
     for (there, code) in [
         (other_key, "authentication.token.invalid"),
         (other_organization, "authentication.token.revoked"),
     ] {
-        let there = World::with(there).await;
+        let there = RunningHub::with(there).await;
         let mut stranger = there.device().await;
-        stranger.world = &here;
+        stranger.hub = &here;
         assert_eq!(
             refusal(stranger.post("/api/auth/token", "").await).await,
             (401, code.into())
@@ -462,8 +457,8 @@ async fn a_token_of_another_network_or_none_at_all_is_refused() {
 
 #[tokio::test]
 async fn every_error_is_json() {
-    let world = World::start().await;
-    let device = world.device().await;
+    let hub = RunningHub::start().await;
+    let device = hub.device().await;
     let broadcasts = "/api/networks/current/broadcasts";
     for (response, expected) in [
         (
@@ -518,9 +513,9 @@ async fn every_error_is_json() {
 
 #[tokio::test]
 async fn a_busy_port_is_named_with_what_to_do() {
-    let world = World::start().await;
+    let hub = RunningHub::start().await;
     let mut settings = settings();
-    settings.listen = world.url.strip_prefix("http://").unwrap().parse().unwrap();
+    settings.listen = hub.url.strip_prefix("http://").unwrap().parse().unwrap();
     let error = Hub::bind(&settings).await.err().unwrap();
     assert!(matches!(error, HubError::Busy { .. }), "{error}");
     assert!(

@@ -9,7 +9,7 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::world::*;
+use crate::running_hub::*;
 
 /// Content as the vendor's test suites expect it.
 fn seed(folder: &Path) {
@@ -29,18 +29,18 @@ fn seed(folder: &Path) {
     }
 }
 
-async fn world(change: impl FnOnce(&mut HubSettings)) -> World {
+async fn hub(change: impl FnOnce(&mut HubSettings)) -> RunningHub {
     let mut settings = settings();
     change(&mut settings);
-    World::with(settings).await
+    RunningHub::with(settings).await
 }
 
-async fn seeded() -> (World, tempfile::TempDir) {
+async fn seeded() -> (RunningHub, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     seed(folder.path());
     let content = folder.path().to_owned();
-    let world = world(|settings| settings.content_dir = Some(content)).await;
-    (world, folder)
+    let hub = hub(|settings| settings.content_dir = Some(content)).await;
+    (hub, folder)
 }
 
 async fn call(client: &Client<'_>, method: Method, path: &str, body: &Value) -> (u16, Value) {
@@ -100,8 +100,8 @@ fn restricted(client: &Client<'_>) -> String {
 }
 
 /// Requests a file without a login, with further header fields.
-async fn fetch(world: &World, path: &str, headers: &[(&str, &str)]) -> Response {
-    let mut request = world.http.get(format!("{}{path}", world.url));
+async fn fetch(hub: &RunningHub, path: &str, headers: &[(&str, &str)]) -> Response {
+    let mut request = hub.http.get(format!("{}{path}", hub.url));
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -124,8 +124,8 @@ fn names(found: &Value) -> Vec<&str> {
 
 #[tokio::test]
 async fn what_is_in_the_content_folder_is_found_as_the_sdks_look_for_it() {
-    let (world, _folder) = seeded().await;
-    let device = world.device().await;
+    let (hub, _folder) = seeded().await;
+    let device = hub.device().await;
     let root = get(&device, "/api/content/root").await;
     assert_eq!(root["subtype"], "scala:content:folder");
     let children = get(&device, "/api/content/root/children").await;
@@ -184,8 +184,8 @@ async fn what_is_in_the_content_folder_is_found_as_the_sdks_look_for_it() {
 
 #[tokio::test]
 async fn a_file_is_delivered_to_those_who_prove_a_login_in_every_form_that_clients_write() {
-    let (world, _folder) = seeded().await;
-    let device = world.device().await;
+    let (hub, _folder) = seeded().await;
+    let device = hub.device().await;
     let rt = restricted(&device);
     for (path, expected) in [
         (format!("/api/delivery/logo.png?_rt={rt}"), "the logo"),
@@ -219,12 +219,12 @@ async fn a_file_is_delivered_to_those_who_prove_a_login_in_every_form_that_clien
             "<script src=clock.js></script>",
         ),
     ] {
-        let response = fetch(&world, &path, &[]).await;
+        let response = fetch(&hub, &path, &[]).await;
         assert_eq!(text(response).await, (200, expected.to_owned()), "{path}");
     }
     let cookie = format!("other=1; _rt={rt}");
     let path = "/api/delivery/logo.png?variant=320.png";
-    let response = fetch(&world, path, &[("cookie", &cookie)]).await;
+    let response = fetch(&hub, path, &[("cookie", &cookie)]).await;
     assert_eq!(header(&response, "content-type"), "image/png");
     assert_eq!(header(&response, "x-content-type-options"), "nosniff");
     assert_eq!(text(response).await, (200, "small".to_owned()));
@@ -267,50 +267,50 @@ async fn a_file_is_delivered_to_those_who_prove_a_login_in_every_form_that_clien
             (404, "content.notDelivered"),
         ),
     ] {
-        let refusal = refusal(fetch(&world, &path, &[]).await).await;
+        let refusal = refusal(fetch(&hub, &path, &[]).await).await;
         assert_eq!(refusal, (refused.0, refused.1.to_owned()), "{path}");
     }
     // A restricted token grants content and nothing else.
-    let response = world.http.get(format!("{}/api/devices", world.url));
+    let response = hub.http.get(format!("{}/api/devices", hub.url));
     let response = response.bearer_auth(&rt).send().await.unwrap();
     assert_eq!(response.status(), 401);
 }
 
 #[tokio::test]
 async fn parts_and_unchanged_files_are_answered_as_browsers_ask() {
-    let (world, folder) = seeded().await;
-    let device = world.device().await;
+    let (hub, folder) = seeded().await;
+    let device = hub.device().await;
     let path = format!("/api/delivery/logo.png?_rt={}", restricted(&device));
-    let whole = fetch(&world, &path, &[]).await;
+    let whole = fetch(&hub, &path, &[]).await;
     assert_eq!(header(&whole, "accept-ranges"), "bytes");
     assert_eq!(header(&whole, "content-length"), "8");
     let etag = header(&whole, "etag");
-    let part = fetch(&world, &path, &[("range", "bytes=4-"), ("if-range", &etag)]).await;
+    let part = fetch(&hub, &path, &[("range", "bytes=4-"), ("if-range", &etag)]).await;
     assert_eq!(header(&part, "content-range"), "bytes 4-7/8");
     assert_eq!(text(part).await, (206, "logo".to_owned()));
-    let behind = fetch(&world, &path, &[("range", "bytes=8-")]).await;
+    let behind = fetch(&hub, &path, &[("range", "bytes=8-")]).await;
     assert_eq!(header(&behind, "content-range"), "bytes */8");
     assert_eq!(behind.status(), 416);
-    let known = fetch(&world, &path, &[("if-none-match", &etag)]).await;
+    let known = fetch(&hub, &path, &[("if-none-match", &etag)]).await;
     assert_eq!(text(known).await, (304, String::new()));
-    let head = world.http.head(format!("{}{path}", world.url));
+    let head = hub.http.head(format!("{}{path}", hub.url));
     let head = head.send().await.unwrap();
     assert_eq!(header(&head, "content-length"), "8");
 
     fs::write(folder.path().join("logo.png"), "another").unwrap();
-    let changed = fetch(&world, &path, &[("if-none-match", &etag)]).await;
+    let changed = fetch(&hub, &path, &[("if-none-match", &etag)]).await;
     assert_eq!(text(changed).await, (200, "another".to_owned()));
     // A link that appears in the folder is not followed.
     fs::remove_file(folder.path().join("logo.png")).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", folder.path().join("logo.png")).unwrap();
-    let gone = refusal(fetch(&world, &path, &[]).await).await;
+    let gone = refusal(fetch(&hub, &path, &[]).await).await;
     assert_eq!(gone, (404, "content.gone".to_owned()));
 }
 
 #[tokio::test]
 async fn folders_apps_urls_and_files_are_created_changed_and_deleted() {
-    let world = world(|_| {}).await;
-    let user = world.user().await;
+    let hub = hub(|_| {}).await;
+    let user = hub.user().await;
     assert_eq!(
         get(&user, "/api/content").await,
         json!({"total": 0, "results": []})
@@ -389,7 +389,7 @@ async fn folders_apps_urls_and_files_are_created_changed_and_deleted() {
     assert_eq!(status, 200);
     assert_eq!(get(&user, &own).await["path"], "/g/film");
     let path = format!("/api/delivery/g/film?_rt={}", restricted(&user));
-    let delivered = fetch(&world, &path, &[]).await.bytes().await.unwrap();
+    let delivered = fetch(&hub, &path, &[]).await.bytes().await.unwrap();
     assert!(delivered == content, "{} bytes", delivered.len());
     let (status, _) = call(
         &user,
@@ -400,14 +400,14 @@ async fn folders_apps_urls_and_files_are_created_changed_and_deleted() {
     .await;
     assert_eq!(status, 204);
     assert_eq!(get(&user, "/api/content").await["total"], 0);
-    assert_eq!(fetch(&world, &path, &[]).await.status(), 404);
+    assert_eq!(fetch(&hub, &path, &[]).await.status(), 404);
     assert_eq!(call(&user, Method::GET, &own, &json!({})).await.0, 404);
 }
 
 #[tokio::test]
 async fn the_layout_of_a_location_is_a_file_of_content() {
-    let world = world(|_| {}).await;
-    let user = world.user().await;
+    let hub = hub(|_| {}).await;
+    let user = hub.user().await;
     let (_, file) = upload(&user, &[], Some(("plan.svg", "image/svg+xml", b"<svg/>"))).await;
     let uuid = file["uuid"].as_str().unwrap();
     for layout in [json!(uuid), json!("/plan.svg"), json!({"uuid": uuid})] {
@@ -415,7 +415,7 @@ async fn the_layout_of_a_location_is_a_file_of_content() {
         let (_, location) = call(&user, Method::POST, "/api/locations", &body).await;
         let uuid = location["uuid"].as_str().unwrap();
         let path = format!("/api/locations/{uuid}/layout?_rt={}", restricted(&user));
-        let layout = fetch(&world, &path, &[]).await;
+        let layout = fetch(&hub, &path, &[]).await;
         assert_eq!(header(&layout, "content-type"), "image/svg+xml");
         assert_eq!(text(layout).await, (200, "<svg/>".to_owned()));
     }
@@ -430,8 +430,8 @@ async fn the_layout_of_a_location_is_a_file_of_content() {
 
 #[tokio::test]
 async fn a_variant_is_uploaded_beside_its_file() {
-    let world = world(|_| {}).await;
-    let user = world.user().await;
+    let hub = hub(|_| {}).await;
+    let user = hub.user().await;
     let (_, file) = upload(&user, &[], Some(("film.mp4", "", b"the film"))).await;
     for poster in [b"first".as_slice(), b"poster"] {
         let fields = [("name", "film.mp4"), ("variant", "poster")];
@@ -443,18 +443,18 @@ async fn a_variant_is_uploaded_beside_its_file() {
         );
     }
     let path = format!("/api/delivery/film.mp4?_rt={}", restricted(&user));
-    let whole = fetch(&world, &path, &[]).await;
+    let whole = fetch(&hub, &path, &[]).await;
     assert_eq!(header(&whole, "content-type"), "video/mp4");
     assert_eq!(text(whole).await, (200, "the film".to_owned()));
     let variant = format!("{path}&variant=poster");
-    let part = fetch(&world, &variant, &[("range", "bytes=-2")]).await;
+    let part = fetch(&hub, &variant, &[("range", "bytes=-2")]).await;
     assert_eq!(text(part).await, (206, "er".to_owned()));
 }
 
 #[tokio::test]
 async fn what_makes_no_sense_is_refused_and_leaves_nothing() {
-    let world = world(|settings| settings.content_bytes = 1000).await;
-    let user = world.user().await;
+    let hub = hub(|settings| settings.content_bytes = 1000).await;
+    let user = hub.user().await;
     let file = Some(("a.txt", "text/plain", b"abc".as_slice()));
     for (fields, file, code) in [
         (vec![("parent", "none")], file, "content.parent.unknown"),
@@ -503,10 +503,10 @@ async fn what_makes_no_sense_is_refused_and_leaves_nothing() {
     let (status, again) = upload(&user, &[], Some(("a", "b/c", b""))).await;
     assert_eq!((status, &again["code"]), (409, &json!("content.exists")));
     // Another identity has its own half.
-    let device = world.device().await;
+    let device = hub.device().await;
     let (status, _) = upload(&device, &[], Some(("b", "b/c", &[0; 500]))).await;
     assert_eq!(status, 201);
-    let app = world.consumer_app().await;
+    let app = hub.consumer_app().await;
     let (status, refused) = upload(&app, &[], file).await;
     assert_eq!(
         (status, &refused["code"]),
@@ -516,8 +516,8 @@ async fn what_makes_no_sense_is_refused_and_leaves_nothing() {
 
 #[tokio::test]
 async fn the_cookie_comes_with_each_answer_and_each_handshake_of_polling() {
-    let (world, _folder) = seeded().await;
-    let device = world.device().await;
+    let (hub, _folder) = seeded().await;
+    let device = hub.device().await;
     let rt = restricted(&device);
     let here = format!("_rt={rt}; HttpOnly; Path=/api; Secure; SameSite=None; Partitioned");
     let answered = device
@@ -528,19 +528,19 @@ async fn the_cookie_comes_with_each_answer_and_each_handshake_of_polling() {
     assert_eq!(header(&answered, "set-cookie"), here);
     let token = device.auth.token.expose();
     let handshake = format!("/socket.io/?token={token}&EIO=3&transport=polling");
-    let answered = fetch(&world, &handshake, &[]).await;
+    let answered = fetch(&hub, &handshake, &[]).await;
     assert_eq!(header(&answered, "set-cookie"), here);
     // A page delivered to a token in the URL gets its further files by the cookie.
-    let answered = fetch(&world, &format!("/api/delivery/clock?_rt={rt}"), &[]).await;
+    let answered = fetch(&hub, &format!("/api/delivery/clock?_rt={rt}"), &[]).await;
     assert_eq!(header(&answered, "set-cookie"), here);
-    let stranger = fetch(&world, "/api/devices", &[]).await;
+    let stranger = fetch(&hub, "/api/devices", &[]).await;
     assert_eq!(header(&stranger, "set-cookie"), "");
 }
 
 #[tokio::test]
 async fn the_cookie_is_for_https_or_for_plain_http() {
-    let world = world(|settings| settings.hosts = vec!["exp.example.org".to_owned()]).await;
-    let device = world.device().await;
+    let hub = hub(|settings| settings.hosts = vec!["exp.example.org".to_owned()]).await;
+    let device = hub.device().await;
     let rt = restricted(&device);
     let ask = async |headers: &[(&str, &str)]| {
         let mut request = device.request(Method::GET, "/api/devices");
@@ -560,10 +560,10 @@ async fn the_cookie_is_for_https_or_for_plain_http() {
 
 #[tokio::test]
 async fn an_upload_that_breaks_off_leaves_nothing() {
-    let world = world(|settings| settings.content_bytes = 1 << 20).await;
-    let user = world.user().await;
+    let hub = hub(|settings| settings.content_bytes = 1 << 20).await;
+    let user = hub.user().await;
     let (body, content_type) = form(&[], Some(("a", "b/c", &vec![7; 400_000])));
-    let address = world.url.strip_prefix("http://").unwrap();
+    let address = hub.url.strip_prefix("http://").unwrap();
     for _ in 0..4 {
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
         let head = format!(

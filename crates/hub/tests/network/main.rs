@@ -10,7 +10,7 @@
     reason = "a test fails by panicking"
 )]
 
-mod world;
+mod running_hub;
 
 mod auth;
 mod content;

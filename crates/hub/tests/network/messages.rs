@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use expd_test_support::DEADLINE;
 
-use crate::world::*;
+use crate::running_hub::*;
 
 fn menu() -> Channel {
     Channel::new("menu")
@@ -20,8 +20,8 @@ fn menu_id() -> String {
 
 #[tokio::test]
 async fn a_broadcast_gathers_the_responses_of_its_listeners() {
-    let world = World::start().await;
-    let device = world.device().await;
+    let hub = RunningHub::start().await;
+    let device = hub.device().await;
     let mut socket = device.socket(4).await.subscribed(&[&menu_id()]).await;
     let channel = json!({"name": "menu"});
     let (broadcast, ()) = tokio::join!(device.broadcast(&channel, "hi", "[1]", 700), async {
@@ -44,7 +44,7 @@ async fn a_broadcast_gathers_the_responses_of_its_listeners() {
             refusal(unknown).await,
             (404, "network.broadcast.unknown".into())
         );
-        assert_eq!(world.counters().await.pending_broadcasts, 1);
+        assert_eq!(hub.counters().await.pending_broadcasts, 1);
     });
     assert_eq!(
         broadcast.text().await.unwrap(),
@@ -61,15 +61,15 @@ async fn a_broadcast_gathers_the_responses_of_its_listeners() {
         refusal(late).await,
         (410, "network.broadcast.finished".into())
     );
-    let counters = world.counters().await;
+    let counters = hub.counters().await;
     assert_eq!((counters.broadcasts, counters.deliveries), (2, 2));
     assert_eq!((counters.responses, counters.pending_broadcasts), (3, 0));
 }
 
 #[tokio::test]
 async fn a_broadcast_is_held_open_for_its_timeout() {
-    let world = World::start().await;
-    let device = world.device().await;
+    let hub = RunningHub::start().await;
+    let device = hub.device().await;
     for timeout in [0, 300] {
         let began = Instant::now();
         let response = device
@@ -85,20 +85,20 @@ async fn a_broadcast_is_held_open_for_its_timeout() {
 
 #[tokio::test]
 async fn a_broadcaster_that_goes_away_is_waited_for_no_more() {
-    let world = World::start().await;
-    let device = world.device().await;
+    let hub = RunningHub::start().await;
+    let device = hub.device().await;
     let channel = json!({"name": "menu"});
     tokio::select! {
         _ = device.broadcast(&channel, "hi", "1", 60_000) => panic!("it is not held open"),
-        () = world.counters_become(|c| c.pending_broadcasts == 1) => {}
+        () = hub.counters_become(|c| c.pending_broadcasts == 1) => {}
     }
-    world.counters_become(|c| c.pending_broadcasts == 0).await;
+    hub.counters_become(|c| c.pending_broadcasts == 0).await;
 }
 
 #[tokio::test]
 async fn payloads_reach_the_wire_to_the_letter() {
-    let world = World::start().await;
-    let device = world.device().await;
+    let hub = RunningHub::start().await;
+    let device = hub.device().await;
     for generation in [3, 4] {
         let mut socket = device
             .socket(generation)
@@ -140,8 +140,8 @@ async fn payloads_reach_the_wire_to_the_letter() {
 
 #[tokio::test]
 async fn the_largest_payload_passes_and_a_larger_one_is_refused() {
-    let world = World::start().await;
-    let device = world.device().await;
+    let hub = RunningHub::start().await;
+    let device = hub.device().await;
     let mut socket = device.socket(4).await.subscribed(&[&menu_id()]).await;
     let largest = format!("\"{}\"", "x".repeat(MAX_BYTES - 2));
     let channel = json!({"name": "menu"});
@@ -170,8 +170,8 @@ async fn the_largest_payload_passes_and_a_larger_one_is_refused() {
 
 #[tokio::test]
 async fn one_channel_has_many_spellings_and_is_heard_once() {
-    let world = World::start().await;
-    let device = world.device().await;
+    let hub = RunningHub::start().await;
+    let device = hub.device().await;
     // Its Base64 differs between the alphabets.
     let channel = Channel::new("é>>>???~~~");
     let [urlsafe, standard] =
@@ -181,7 +181,7 @@ async fn one_channel_has_many_spellings_and_is_heard_once() {
     both = both.subscribed(&[&urlsafe, &standard]).await;
     let one = device.socket(4).await;
     let mut one = one.subscribed(&[&urlsafe]).await;
-    assert_eq!(world.counters().await.subscriptions, 2);
+    assert_eq!(hub.counters().await.subscriptions, 2);
 
     for spelled in [
         json!({"name": channel.name, "system": false, "consumer": null}),
@@ -200,13 +200,13 @@ async fn one_channel_has_many_spellings_and_is_heard_once() {
     one.event("subscribed").await;
     device.broadcast(&json!(urlsafe), "hi", "1", 0).await;
     assert_eq!(one.event("broadcast").await["channel"], standard);
-    assert_eq!(world.counters().await.subscriptions, 2);
+    assert_eq!(hub.counters().await.subscriptions, 2);
 }
 
 #[tokio::test]
 async fn channels_with_one_name_and_other_flags_do_not_mix() {
-    let world = World::start().await;
-    let device = world.device().await;
+    let hub = RunningHub::start().await;
+    let device = hub.device().await;
     let ids = [menu(), menu().consumer(), menu().system()]
         .map(|channel| channel_id(&channel, Alphabet::UrlSafe));
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
@@ -218,13 +218,13 @@ async fn channels_with_one_name_and_other_flags_do_not_mix() {
         device.broadcast(&channel, "hi", "1", 0).await;
         assert_eq!(socket.event("broadcast").await["channel"], id);
     }
-    assert_eq!(world.counters().await.deliveries, 2);
+    assert_eq!(hub.counters().await.deliveries, 2);
 }
 
 #[tokio::test]
 async fn messages_come_in_the_order_in_which_they_were_accepted() {
-    let world = World::start().await;
-    let device = world.device().await;
+    let hub = RunningHub::start().await;
+    let device = hub.device().await;
     let mut sockets = [
         device.socket(3).await.subscribed(&[&menu_id()]).await,
         device.socket(4).await.subscribed(&[&menu_id()]).await,
@@ -245,9 +245,9 @@ async fn messages_come_in_the_order_in_which_they_were_accepted() {
 
 #[tokio::test]
 async fn the_rules_hold_for_every_client() {
-    let world = World::start().await;
-    let device = world.device().await;
-    let app = world.consumer_app().await;
+    let hub = RunningHub::start().await;
+    let device = hub.device().await;
+    let app = hub.consumer_app().await;
     let foreign = ChannelId::encode("another", &menu(), Alphabet::Standard);
     let foreign = json!(foreign.as_str());
     let (system, plain) = (
@@ -288,13 +288,13 @@ async fn the_rules_hold_for_every_client() {
     let allowed = json!({"name": "menu", "consumer": true});
     let allowed = app.broadcast(&allowed, "hi", "1", 0).await;
     assert!(allowed.status().is_success());
-    assert_eq!(world.counters().await.broadcasts, 2);
+    assert_eq!(hub.counters().await.broadcasts, 2);
 }
 
 #[tokio::test]
 async fn what_may_not_be_listened_to_is_refused_one_by_one() {
-    let world = World::start().await;
-    let app = world.consumer_app().await;
+    let hub = RunningHub::start().await;
+    let app = hub.consumer_app().await;
     let mut socket = app.socket(4).await.connected().await;
     let consumer = channel_id(&menu().consumer(), Alphabet::Standard);
     let foreign = ChannelId::encode("another", &menu().consumer(), Alphabet::Standard);
@@ -321,5 +321,5 @@ async fn what_may_not_be_listened_to_is_refused_one_by_one() {
     socket.send(r#"42["subscribe",7]"#).await;
     let refused = socket.event("subscribe_error").await;
     assert_eq!(refused[0]["code"], "network.subscribe.malformed");
-    assert_eq!(world.counters().await.subscriptions, 1);
+    assert_eq!(hub.counters().await.subscriptions, 1);
 }

@@ -5,7 +5,7 @@ use expd_domain::{Alphabet, Channel};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::world::*;
+use crate::running_hub::*;
 
 async fn call(client: &Client<'_>, method: Method, path: &str, body: &str) -> (u16, String) {
     let response = client.request(method, path).body(body.to_owned());
@@ -19,8 +19,8 @@ fn parse(text: &str) -> Value {
 
 #[tokio::test]
 async fn a_resource_is_created_changed_listed_and_deleted() {
-    let world = World::start().await;
-    let user = world.user().await;
+    let hub = RunningHub::start().await;
+    let user = hub.user().await;
     for path in [
         "/api/things",
         "/api/experiences",
@@ -85,8 +85,8 @@ async fn a_resource_is_created_changed_listed_and_deleted() {
 
 #[tokio::test]
 async fn devices_that_may_log_in_are_listed_and_cannot_be_deleted() {
-    let world = World::start().await;
-    let user = world.user().await;
+    let hub = RunningHub::start().await;
+    let user = hub.user().await;
     let (_, text) = call(&user, Method::GET, "/api/devices", "").await;
     let devices = parse(&text);
     assert_eq!(devices["total"], 2);
@@ -105,8 +105,8 @@ async fn devices_that_may_log_in_are_listed_and_cannot_be_deleted() {
 
 #[tokio::test]
 async fn a_consumer_app_reads_and_does_not_write() {
-    let world = World::start().await;
-    let app = world.consumer_app().await;
+    let hub = RunningHub::start().await;
+    let app = hub.consumer_app().await;
     assert_eq!(call(&app, Method::GET, "/api/things", "").await.0, 200);
     for (method, path) in [
         (Method::POST, "/api/things"),
@@ -123,8 +123,8 @@ async fn a_consumer_app_reads_and_does_not_write() {
 
 #[tokio::test]
 async fn a_data_document_is_kept_to_the_letter() {
-    let world = World::start().await;
-    let user = world.user().await;
+    let hub = RunningHub::start().await;
+    let user = hub.user().await;
     let id = channel_id(
         &Channel::new("data:cats:fl/uffy").system(),
         Alphabet::Standard,
@@ -172,8 +172,8 @@ async fn get(client: &Client<'_>, path: &str) -> Value {
 
 #[tokio::test]
 async fn a_collection_is_filtered_sorted_and_paged() {
-    let world = World::start().await;
-    let user = world.user().await;
+    let hub = RunningHub::start().await;
+    let user = hub.user().await;
     for (name, location) in [
         (
             "b",
@@ -215,8 +215,8 @@ async fn a_collection_is_filtered_sorted_and_paged() {
 
 #[tokio::test]
 async fn a_resource_without_a_body_has_a_name_and_a_location_zones() {
-    let world = World::start().await;
-    let device = world.device().await;
+    let hub = RunningHub::start().await;
+    let device = hub.device().await;
     for (path, zones) in [
         ("/api/devices", Value::Null),
         ("/api/things", Value::Null),
@@ -240,8 +240,8 @@ async fn a_resource_without_a_body_has_a_name_and_a_location_zones() {
 
 #[tokio::test]
 async fn a_created_device_logs_in_with_its_secret_until_it_is_deleted() {
-    let world = World::start().await;
-    let user = world.user().await;
+    let hub = RunningHub::start().await;
+    let user = hub.user().await;
     let id = channel_id(&Channel::new("menu"), Alphabet::Standard);
     for chosen in [
         json!({"subtype": "scala:device:player"}),
@@ -260,7 +260,7 @@ async fn a_created_device_logs_in_with_its_secret_until_it_is_deleted() {
         let (_, saved) = call(&user, Method::PATCH, &own, &created.to_string()).await;
         assert_eq!(parse(&saved)["secret"], Value::Null);
 
-        let device = world.session(&device_login(uuid, secret, false)).await;
+        let device = hub.session(&device_login(uuid, secret, false)).await;
         let current = format!("/api/devices/{}", device.auth.identity.uuid);
         assert_eq!(get(&device, &current).await["uuid"], uuid);
         let mut socket = device.socket(4).await.subscribed(&[&id]).await;
@@ -269,7 +269,7 @@ async fn a_created_device_logs_in_with_its_secret_until_it_is_deleted() {
         let refused = call(&device, Method::GET, "/api/things", "").await;
         assert_eq!(refused.0, 401, "{}", refused.1);
         let login = device_login(uuid, secret, false);
-        assert_eq!(refusal(world.login(&login).await).await.0, 401);
+        assert_eq!(refusal(hub.login(&login).await).await.0, 401);
     }
     for bad in [
         json!({"secret": ""}),
@@ -287,8 +287,8 @@ async fn a_created_device_logs_in_with_its_secret_until_it_is_deleted() {
 
 #[tokio::test]
 async fn data_is_found_over_all_groups_and_heard_under_every_name() {
-    let world = World::start().await;
-    let device = world.device().await;
+    let hub = RunningHub::start().await;
+    let device = hub.device().await;
     let names = ["data:fluffy:cats", "data:cats:fluffy", "data:fluffycats"];
     let ids = names.map(|name| channel_id(&Channel::new(name).system(), Alphabet::Standard));
     let ids = ids.each_ref().map(String::as_str);
@@ -332,8 +332,8 @@ async fn data_is_found_over_all_groups_and_heard_under_every_name() {
 
 #[tokio::test]
 async fn a_feed_has_data() {
-    let world = World::start().await;
-    let device = world.device().await;
+    let hub = RunningHub::start().await;
+    let device = hub.device().await;
     let stored = json!({"search": {"search": "19713"}, "details": {}, "items": [{"text": "rain"}]});
     let feed = json!({"subtype": "scala:feed:weather", "dataType": "static", "searchValue": "19713", "data": stored});
     let feed = create(&device, "/api/connectors/feeds", &feed).await;
@@ -361,11 +361,11 @@ async fn a_feed_has_data() {
 
 #[tokio::test]
 async fn the_caller_has_an_organization_a_log_and_perhaps_a_user() {
-    let world = World::start().await;
+    let hub = RunningHub::start().await;
     let (user, device, app) = (
-        world.user().await,
-        world.device().await,
-        world.consumer_app().await,
+        hub.user().await,
+        hub.device().await,
+        hub.consumer_app().await,
     );
     let current = get(&user, "/api/users/current").await;
     assert_eq!(
@@ -388,8 +388,8 @@ async fn the_caller_has_an_organization_a_log_and_perhaps_a_user() {
 
 #[tokio::test]
 async fn devices_are_hidden_from_consumer_apps() {
-    let world = World::start().await;
-    let app = world.consumer_app().await;
+    let hub = RunningHub::start().await;
+    let app = hub.consumer_app().await;
     for (method, path) in [
         (Method::GET, "/api/devices"),
         (Method::GET, "/api/devices/device-1"),

@@ -2,11 +2,19 @@
 //! going on where the one before ended.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use expd_client::{Event, Gap, ListenEvent, Position, SubscriptionState};
+use expd_client::{Event, Gap, GapReason, ListenEvent, Position, SubscriptionState};
 
 use crate::transcript::Heard;
+
+/// The clocks of one machine, read by different threads.
+pub(super) const CLOCK: Duration = Duration::from_millis(2);
+
+/// True for a gap that tells of what the listener was too slow for.
+pub(super) fn is_slow(gap: &Gap) -> bool {
+    matches!(gap.reason, GapReason::Overflow | GapReason::Expired)
+}
 
 /// One event.
 #[derive(Clone, Debug)]
@@ -182,7 +190,7 @@ impl Logs {
                     .count() as u64
             };
             match &note.said {
-                Said::Gap(gap) if super::is_slow(gap) => {
+                Said::Gap(gap) if is_slow(gap) => {
                     let passed = passed(position, note.sequence);
                     if gap.missed.is_some_and(|missed| missed < passed) {
                         return Err(format!("{passed} were passed over by {note:?}"));

@@ -8,16 +8,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use expd_client::{Gap, GapReason, SubscriptionState};
+use expd_client::{Gap, SubscriptionState};
 use expd_domain::Channel;
 
 use crate::network::{Outcome, Sender};
+use life::{CLOCK, is_slow};
 
 pub use life::{Life, Logs, Note, Said};
 pub use shape::{Rules, Trouble, check_shape};
-
-/// The clocks of one machine, read by different threads.
-const CLOCK: Duration = Duration::from_millis(2);
 
 /// One broadcast, as its sender knows it.
 #[derive(Clone, Debug)]
@@ -94,11 +92,6 @@ impl Sum {
             *self.gaps.entry(reason).or_default() += count;
         }
     }
-}
-
-/// True for a gap that tells of what the listener was too slow for.
-pub fn is_slow(gap: &Gap) -> bool {
-    matches!(gap.reason, GapReason::Overflow | GapReason::Expired)
 }
 
 /// Checks order, duplicates, and that everything not delivered was told. `name` is the listener's

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use expd_client::{Gap, GapReason, SubscriptionState};
 
-use super::{CLOCK, Life, Said};
+use super::life::{CLOCK, Life, Said};
 
 /// Time that a gap may begin before the connection was known to be lost: a connection is proved
 /// alive every 20 s, the proof may take 10 s, and a busy machine a little.

@@ -140,13 +140,6 @@ impl Client {
         }
     }
 
-    /// Nothing happens for a while.
-    pub async fn silent(&mut self, time: Duration) {
-        if let Ok(event) = timeout(time, self.next()).await {
-            panic!("not silent, but {event:?}");
-        }
-    }
-
     pub async fn close(self) {
         timeout(DEADLINE, self.socket.close())
             .await

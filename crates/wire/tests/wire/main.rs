@@ -25,8 +25,8 @@ use expd_wire::socket::{EVENT_QUEUE, SocketError};
 use client::{Client, endpoint};
 use expd_test_support::certificates::Authority;
 use expd_test_support::front::{Front, Kind};
-use expd_test_support::{DEADLINE, in_time};
-use node::{Node, PING_INTERVAL, PING_TIMEOUT};
+use expd_test_support::{DEADLINE, in_time, until};
+use node::{Node, PING_INTERVAL};
 use ours::Ours;
 
 /// Makes the same tests for every server, so that each is reported by its name.
@@ -144,19 +144,24 @@ async fn a_connection_lives_through_many_pings(server: u32) {
     for transport in [Auto, Websocket, Polling] {
         clients.push(Client::open(&node.url(), transport).await);
     }
-    // All at the same time: no client gets an event, and its pings continue by themselves.
-    for client in &mut clients {
-        client.silent(PING_INTERVAL * 2).await;
-    }
-    for client in &mut clients {
-        client.silent(PING_TIMEOUT).await;
-    }
+    node.has(3).await;
+    // No client reads, and the pings continue by themselves, for longer than their timeout.
+    node.beats(5).await;
     node.tell(r#"broadcast {"id":"1","name":"n","channel":"c"}"#)
         .await;
+    // It is the first thing that each hears.
     for client in &mut clients {
         assert_eq!(client.broadcast().await.id.as_str(), "1");
     }
     assert_eq!(node.count().await.0, 3);
+}
+
+/// Lets two pings go by on a server's only client: what is sent then is what it hears next.
+async fn hears_nothing_but_what_is_sent(node: &mut Node, client: &mut Client) {
+    node.beats(2).await;
+    node.tell(r#"broadcast {"id":"after pings","name":"n","channel":"c"}"#)
+        .await;
+    assert_eq!(client.broadcast().await.id.as_str(), "after pings");
 }
 
 async fn a_burst_waits_for_a_slow_reader_and_loses_nothing(server: u32) {
@@ -176,7 +181,10 @@ async fn a_burst_waits_for_a_slow_reader_and_loses_nothing(server: u32) {
         for id in 0..count {
             assert_eq!(client.broadcast().await.id.as_str(), id.to_string());
         }
-        client.silent(PING_INTERVAL).await;
+        // Nothing comes twice.
+        node.tell(r#"broadcast {"id":"last","name":"n","channel":"é"}"#)
+            .await;
+        assert_eq!(client.broadcast().await.id.as_str(), "last");
         client.close().await;
         node.has(0).await;
     }
@@ -329,7 +337,7 @@ async fn a_blocked_websocket_is_carried_by_polling(server: u32) {
         let mut client = Client::open_at(&endpoint, Auto, memory).await.unwrap();
         assert_eq!(client.generation(), engine(server));
         client.subscribe(&["a"]).await;
-        client.silent(PING_INTERVAL * 2).await;
+        hears_nothing_but_what_is_sent(&mut node, &mut client).await;
         assert!(memory.as_ref().unwrap().websocket_blocked());
         client.close().await;
         node.has(0).await;
@@ -377,7 +385,7 @@ async fn a_proxy_carries_both_transports(server: u32) {
             .unwrap();
         assert_eq!(client.generation(), engine(server));
         client.subscribe(&["a"]).await;
-        client.silent(PING_INTERVAL * 2).await;
+        hears_nothing_but_what_is_sent(&mut node, &mut client).await;
         assert!(proxy.passed() > before);
         client.close().await;
         node.has(0).await;
@@ -519,7 +527,9 @@ async fn the_embedded_networks_server_is_spoken_to_in_both_generations() {
                 .unwrap();
             assert_eq!(client.generation(), expected, "{transport:?} {protocol:?}");
             client.subscribe(&["a", "é🍽"]).await;
-            client.silent(PING_INTERVAL * 2).await;
+            // Two pings go by, of which this server tells nobody; what comes then shows that they
+            // brought nothing else.
+            tokio::time::sleep(PING_INTERVAL * 2).await;
             for payload in ["é🍽", "plain", "🍽🍽"] {
                 ours.broadcast(&payload.into());
             }
@@ -533,12 +543,7 @@ async fn the_embedded_networks_server_is_spoken_to_in_both_generations() {
             }
             client.close().await;
             // No client is left, neither of the detection nor of the connection.
-            let gone = async {
-                while !ours.server.sockets().is_empty() {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-            };
-            tokio::time::timeout(DEADLINE, gone).await.unwrap();
+            until("nobody is left", || ours.server.sockets().is_empty()).await;
         }
     }
 }

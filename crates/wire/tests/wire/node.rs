@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use expd_test_support::DEADLINE;
+use expd_test_support::{DEADLINE, eventually};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
@@ -122,8 +122,7 @@ impl Node {
 
     /// Returns the number of clients, and of handshakes over polling and over WebSocket.
     pub async fn count(&mut self) -> (u64, u64, u64) {
-        self.tell("count").await;
-        let counts = self.says_all("clients").await;
+        let counts = self.counts().await;
         (
             counts["clients"].as_u64().unwrap(),
             counts["handshakes"]["polling"].as_u64().unwrap(),
@@ -131,16 +130,30 @@ impl Node {
         )
     }
 
+    async fn counts(&mut self) -> Value {
+        self.tell("count").await;
+        self.says_all("clients").await
+    }
+
     /// Waits until the server has `clients` clients.
     pub async fn has(&mut self, clients: u64) {
-        let waiting = async {
-            while self.count().await.0 != clients {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        timeout(DEADLINE, waiting)
-            .await
-            .unwrap_or_else(|_| panic!("the server never had {clients} clients"));
+        eventually(&format!("{clients} clients"), async || {
+            let counts = self.counts().await;
+            let is_so = counts["clients"] == clients;
+            is_so.then_some(()).ok_or_else(|| counts.to_string())
+        })
+        .await;
+    }
+
+    /// Waits until so many more pings of each client have gone there and back.
+    pub async fn beats(&mut self, more: u64) {
+        let before = self.counts().await["beats"].as_u64().unwrap();
+        eventually(&format!("{more} pings"), async || {
+            let counts = self.counts().await;
+            let is_so = counts["beats"].as_u64().unwrap() >= before + more;
+            is_so.then_some(()).ok_or_else(|| counts.to_string())
+        })
+        .await;
     }
 
     /// Ends the server at once.

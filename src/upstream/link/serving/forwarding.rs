@@ -1,5 +1,5 @@
-//! Broadcasts on their way to the router, each once; what they tell the daemon about its own
-//! credentials is kept here.
+//! Forwards broadcasts to the router, each once. Those about the daemon's own credentials stay
+//! here.
 
 use serde::Deserialize;
 
@@ -33,12 +33,12 @@ impl Serving {
                 self.handle_device_broadcast(incoming);
             }
         }
-        // Nobody but the daemon may see a device's secret, whoever listens on that channel.
+        // A device's secret is for the daemon alone, whichever apps listen on that channel.
         broadcasts.retain(|incoming| !are_credentials(incoming));
         self.report(Report::Broadcasts(broadcasts)).await;
     }
 
-    /// Handles what the network tells a device about its own credentials.
+    /// Handles a broadcast about a device's own credentials.
     fn handle_device_broadcast(&self, incoming: &Incoming) {
         #[derive(Deserialize)]
         struct Credentials {

@@ -3,7 +3,7 @@
 use super::{End, Serving};
 use crate::journal::JournalEvent;
 use crate::router::{Incoming, Report};
-use crate::upstream::link::connection::{Connection, Refusal};
+use crate::upstream::link::connection::{Connection, RefusedChannels};
 use crate::upstream::link::rotation::{Rotation, Step};
 use crate::upstream::session::SessionState;
 use expd_domain::LinkCause;
@@ -25,14 +25,14 @@ impl Serving {
                 Step::Open => self.open_replacement(rotation),
                 Step::AbandonUnwanted => self.abandon_unwanted(connection, rotation),
                 Step::ReportRefusals(refusals) => {
-                    for Refusal { channels, reason } in refusals {
+                    for RefusedChannels { channels, reason } in refusals {
                         log::warn!(event = JournalEvent::SubscriptionRefused, instance = self.parts.name; "the network refuses {} channels on the replacement connection; the present one stays in use: {reason}", channels.len().max(1));
                     }
                 }
                 Step::ReportUnexpected(unexpected) => self.count_unexpected(&unexpected),
                 Step::Fence => match connection.fence().await {
                     Ok(true) => rotation.wait_for_fence(),
-                    // Nothing is subscribed, so nothing can be on its way.
+                    // Nothing is subscribed, so nothing can be in transit.
                     Ok(false) => self.finish_rotation(connection, rotation).await,
                     Err(error) => {
                         return Err(End::Broken(LinkCause::Closed, error.to_string()));

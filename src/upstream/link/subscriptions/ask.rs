@@ -20,9 +20,9 @@ pub(super) struct Ask {
     pub times: u32,
     /// Time of sending of the latest request that was answered.
     pub verified_at: Option<Moment>,
-    /// Instant of the confirmation that ended the latest time without one.
+    /// Instant of the confirmation that ended the latest unconfirmed period.
     pub confirmed_at: Option<Instant>,
-    /// True where the latest request was for a channel that was confirmed already.
+    /// True if the latest request was for a channel that was confirmed already.
     pub reasked: bool,
     pub in_probe_queue: bool,
     pub standing: Standing,
@@ -37,11 +37,11 @@ pub(super) struct Ask {
 pub(super) struct Spelling {
     pub id: ChannelId,
     pub verdict: Verdict,
-    /// Requests that have not come back in an answer.
+    /// Number of unanswered requests.
     pub outstanding: u32,
     /// Time of the oldest unanswered request.
     pub unanswered_since: Option<Moment>,
-    /// True where a probe asked for it, and no answer has come since.
+    /// True if a probe asked for it, and no answer has come since.
     pub probed: bool,
 }
 
@@ -57,16 +57,15 @@ pub(super) enum Verdict {
 /// Demand for a channel, and the server's view of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// Somebody wants it.
     Wanted,
-    /// Somebody wants it, and the server has refused all of its IDs.
+    /// Wanted, but the server has refused all of its IDs.
     Refused,
-    /// Nobody wants it any more. Kept only while the answer to a probe or a fence is due.
+    /// No longer wanted. Kept only while the answer to a probe or a fence is due.
     Abandoned,
 }
 
 impl Ask {
-    /// A channel that was not asked for yet. `stale_since` is set where an answer to an earlier
+    /// A channel that was not asked for yet. `stale_since` is set if an answer to an earlier
     /// request for it may still come.
     pub fn new(ids: Vec<ChannelId>, now: Moment, stale_since: Option<Moment>) -> Self {
         let now = Instant::from_std(now.at);
@@ -99,7 +98,7 @@ impl Ask {
         self.standing == Standing::Abandoned
     }
 
-    /// True where an answer may still come.
+    /// True if an answer may still come.
     pub fn is_unanswered(&self) -> bool {
         self.spellings.iter().any(|s| s.outstanding > 0)
     }
@@ -111,7 +110,7 @@ impl Ask {
             .filter(|s| s.verdict == Verdict::Confirmed)
     }
 
-    /// True where a spelling is not confirmed.
+    /// True if a spelling is not confirmed.
     pub fn has_rest(&self) -> bool {
         self.spellings
             .iter()
@@ -146,7 +145,7 @@ impl Ask {
     }
 
     /// Notes a probe, and returns the IDs to send: the confirmed ones. Those that did not answer
-    /// the last probe while others did are confirmed no more.
+    /// the last probe while others did are no longer confirmed.
     pub fn probe(&mut self, now: Moment) -> Vec<ChannelId> {
         if self.confirmed().any(|s| !s.probed) {
             let lost = |s: &&mut Spelling| s.probed && s.verdict == Verdict::Confirmed;
@@ -162,8 +161,8 @@ impl Ask {
         self.send_those(now, probed)
     }
 
-    /// Notes a fence, and returns the ID to send: a confirmed one, and of those one without other
-    /// requests on their way where there is one. Also tells that there are none.
+    /// Starts a fence. Returns a confirmed ID to request, and whether no other request for it is
+    /// pending.
     pub fn fence(&mut self, now: Moment) -> Option<(ChannelId, bool)> {
         let clean = self.confirmed().find(|s| s.outstanding == 0);
         let chosen = clean.or_else(|| self.confirmed().next());
@@ -173,9 +172,9 @@ impl Ask {
         Some((id, clean))
     }
 
-    /// Notes an answer for an ID: of the spelling that it is, or of all where it is another one
-    /// than was asked for. Returns the time of the request that it answers, and true where no other
-    /// answer for that ID is due.
+    /// Records an answer for an ID: for its spelling, or for all of them if it is none that was
+    /// asked for. Returns the time of the answered request, and true if no other answer for that ID
+    /// is due.
     pub fn on_answer(&mut self, id: &ChannelId, verdict: Verdict) -> (Option<Moment>, bool) {
         if let Some(spelling) = self.spellings.iter_mut().find(|s| s.id == *id) {
             let since = spelling.on_answer(verdict);

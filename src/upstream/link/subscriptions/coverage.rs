@@ -10,7 +10,7 @@ use super::ask::Ask;
 use expd_domain::{Channel, ChannelId};
 
 impl Subscriptions {
-    /// True where every wanted channel that `other` has confirmed is confirmed here.
+    /// True if every wanted channel that `other` has confirmed is confirmed here.
     pub fn covers(&self, other: &Self) -> bool {
         let mut confirmed = other.wanted().filter(|(c, _)| !other.pending.contains(*c));
         confirmed.all(|(channel, _)| self.is_confirmed(channel))
@@ -25,7 +25,7 @@ impl Subscriptions {
         confirmed.all(|(channel, _)| self.is_confirmed(channel))
     }
 
-    /// True where every spelling is confirmed here that `other` has confirmed of a wanted channel.
+    /// True if every spelling is confirmed here that `other` has confirmed of a wanted channel.
     pub fn covers_spellings(&self, other: &Self) -> bool {
         let mut confirmed = other.wanted().filter(|(c, _)| !other.pending.contains(*c));
         confirmed.all(|(channel, ask)| self.has_spellings(channel, ask))

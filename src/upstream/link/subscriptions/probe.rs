@@ -31,18 +31,18 @@ pub(super) enum Proof {
 #[derive(Debug)]
 pub(super) struct Fence {
     pub channel: Arc<Channel>,
-    /// The one spelling of it that was asked for.
+    /// The spelling of it that was asked for.
     pub id: ChannelId,
     pub sent: Instant,
-    /// True where no other request for this ID was on its way, so that the answer cannot be to
-    /// an older one.
+    /// True if no other request for this ID was pending, so that the answer cannot be to an older
+    /// one.
     pub clean: bool,
     pub answered: bool,
 }
 
 impl Fence {
     /// Handles an answer for an ID of a channel that was `asked` for, or is the server's own
-    /// spelling. `all_back` tells that no other answer for it is due.
+    /// spelling. `all_back`: no other answer for it is due.
     pub(super) fn on_answer(
         &mut self,
         channel: &Channel,

@@ -1,4 +1,4 @@
-//! Proof that the connection delivers: probes and fences are sent, and what goes unanswered counts.
+//! Proof that the connection delivers: sends probes and fences, and tracks the unanswered ones.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use crate::router::Moment;
 use expd_domain::{Channel, ChannelId};
 
 /// Bound on the confirmed channels that one probe asks for again. The vendor's network does not
-/// tell when it forgets a subscription, so every channel is probed in turn.
+/// report a subscription that it forgets, so every channel is probed in turn.
 const PROBE_CHANNELS: usize = 500;
 
 impl Subscriptions {
     /// Starts a probe, and returns the IDs to ask for again to prove that the connection still
     /// delivers. Where nothing is confirmed, a pending channel serves, and any message is proof;
-    /// empty where nothing was asked for.
+    /// empty if nothing was asked for.
     pub fn start_probe(&mut self, now: Moment) -> Vec<ChannelId> {
         let mut ids = Vec::new();
         let mut left = HashSet::new();
@@ -62,8 +62,8 @@ impl Subscriptions {
     }
 
     /// Starts a fence, as [`Connection::fence`](super::super::connection::Connection::fence)
-    /// describes it. Returns the IDs to send: one that is confirmed, since another one may never be
-    /// answered; of a channel without other requests on their way where there is one.
+    /// describes it. Returns the IDs to send: a confirmed one, since others may never be answered;
+    /// if possible, of a channel without other pending requests.
     pub fn start_fence(&mut self, now: Moment) -> Vec<ChannelId> {
         let confirmed = || {
             self.probe_queue
@@ -105,7 +105,7 @@ impl Subscriptions {
         sent.map(|sent| sent + answer)
     }
 
-    /// True where a probe or a fence sent at `since` or before was not answered: the connection is
+    /// True if a probe or a fence sent at `since` or before was not answered: the connection is
     /// dead.
     pub fn unanswered(&self, since: Instant) -> bool {
         let fence = self.fence.as_ref();

@@ -166,7 +166,7 @@ fn what_nobody_wants_any_more_is_forgotten_and_covers_nothing() {
         (old.asks.len(), old.by_id.len(), old.probe_queue.len()),
         (1, 1, 1)
     );
-    // It is neither probed nor asked for again, and may be wanted anew.
+    // It is neither probed nor asked for again, and may become wanted again.
     assert_eq!(old.start_probe(now), ids);
     assert_eq!(old.ask(&channels(&["b"]), now).len(), 1);
     assert!(new.covers(&old), "b is not confirmed yet");

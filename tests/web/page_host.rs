@@ -17,7 +17,7 @@ pub const TILL_ORIGIN: &str = "https://till.example";
 /// Name of all broadcasts here.
 const NAME: &str = "number";
 
-pub struct World {
+pub struct PageHost {
     pub network: Network,
     pub sender: Sender,
     pub http: reqwest::Client,
@@ -44,7 +44,7 @@ impl Answered {
     }
 }
 
-impl World {
+impl PageHost {
     /// The daemon is online.
     pub async fn start() -> Self {
         Self::with_limits("").await
@@ -54,11 +54,10 @@ impl World {
     pub async fn with_limits(limits: &str) -> Self {
         let mut network = Network::dark(&[DAEMON], |_| {}).await;
         network.start_again().await;
-        let mut world = Self::on(network, limits);
-        world
-            .daemon
+        let mut host = Self::on(network, limits);
+        host.daemon
             .said_one_of(&[" online ", r#""event":"online""#]);
-        world
+        host
     }
 
     /// The network has never been there.

@@ -12,7 +12,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use crate::world::{STANDSTILL, private_memory};
+use crate::attacked_daemon::{STANDSTILL, private_memory};
+use expd_test_support::eventually_within;
 use expd_test_support::process::{Daemon, Home, program};
 
 /// Addresses from which the attacks come, and all others.
@@ -72,15 +73,12 @@ impl Hub {
     /// Waits until the hub holds no more than this many bytes. The allocator returns freed pages
     /// within a second; the wait is shorter than the time limit of whatever is half-sent.
     pub async fn holds_at_most(&self, bound: usize) {
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while self.memory() >= bound {
+        let what = format!("fewer than {bound} bytes are held");
+        eventually_within(Duration::from_secs(5), &what, async || {
             let held = self.memory();
-            assert!(
-                Instant::now() < deadline,
-                "{held} bytes are held, of {bound}"
-            );
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+            (held < bound).then_some(()).ok_or_else(|| held.to_string())
+        })
+        .await;
     }
 
     /// `expd hub …` on the hub's settings.

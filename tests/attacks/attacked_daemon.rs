@@ -8,7 +8,7 @@ use expd_proto::daemon_client::DaemonClient;
 use expd_proto::network_client::NetworkClient;
 use expd_test_support::http2::{Http2, channel_as, connect_as, http2};
 use expd_test_support::process::{Daemon, Home, program};
-use expd_test_support::{DEADLINE, in_time};
+use expd_test_support::{eventually, in_time};
 use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -81,12 +81,12 @@ fn with_rules(settings: &str) -> String {
 }
 
 /// A daemon under attack, on a network of its own, with rules for two apps; a stranger has none.
-pub struct World {
+pub struct AttackedDaemon {
     pub home: Home,
     pub daemon: Daemon,
 }
 
-impl World {
+impl AttackedDaemon {
     /// With these settings besides the rules.
     pub async fn start(settings: &str) -> Self {
         let (daemon, home) = started(&with_rules(settings)).await;
@@ -103,11 +103,11 @@ impl World {
 
     async fn logged_in(self) -> Self {
         let honest = self.api(OTHER_APP).await;
-        let deadline = Instant::now() + DEADLINE;
-        while identity(honest.clone()).await.is_err() {
-            assert!(Instant::now() < deadline, "it does not log in");
-            sleep(Duration::from_millis(20)).await;
-        }
+        eventually("it is logged in", async || {
+            let told = identity(honest.clone()).await;
+            told.map_err(|status| format!("{status:?}"))
+        })
+        .await;
         self
     }
 

@@ -55,14 +55,14 @@ pub fn settings() -> HubSettings {
     }
 }
 
-pub struct World {
+pub struct RunningHub {
     pub url: String,
     pub http: reqwest::Client,
     shutdown: CancellationToken,
     serving: JoinSet<Result<(), HubError>>,
 }
 
-impl World {
+impl RunningHub {
     pub async fn start() -> Self {
         Self::with(settings()).await
     }
@@ -97,7 +97,7 @@ impl World {
         let response = self.login(body).await;
         assert_eq!(response.status(), StatusCode::OK);
         Client {
-            world: self,
+            hub: self,
             auth: response.json().await.unwrap(),
         }
     }
@@ -167,15 +167,15 @@ pub fn device_login(uuid: &str, secret: &str, allow_pairing: bool) -> Value {
 
 /// A logged-in client.
 pub struct Client<'a> {
-    pub world: &'a World,
+    pub hub: &'a RunningHub,
     pub auth: Authentication,
 }
 
 impl Client<'_> {
     pub fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
-        self.world
+        self.hub
             .http
-            .request(method, format!("{}{path}", self.world.url))
+            .request(method, format!("{}{path}", self.hub.url))
             .bearer_auth(self.auth.token.expose())
     }
 
@@ -213,7 +213,7 @@ impl Client<'_> {
     }
 
     pub async fn socket(&self, generation: u32) -> Polling {
-        Polling::open(&self.world.url, self.auth.token.expose(), generation).await
+        Polling::open(&self.hub.url, self.auth.token.expose(), generation).await
     }
 }
 
