@@ -84,7 +84,7 @@ pub trait Sink {
 pub struct Fed {
     /// Messages sent.
     pub sent: u64,
-    /// Other figures of the role.
+    /// Other results of the role.
     pub more: BTreeMap<String, u64>,
 }
 

@@ -105,8 +105,8 @@ pub struct Refusal {
     pub code: Code,
     /// The cause and the remedy, for people.
     pub message: String,
-    /// The daemon's reason in one word for programs (`google.rpc.ErrorInfo`), as `OFFLINE` or
-    /// `STOPPING`. None if EXP refused the call, or the daemon names none.
+    /// The daemon's reason in one word for programs (`google.rpc.ErrorInfo`), such as `OFFLINE` or
+    /// `STOPPING`; `None` if EXP refused the call, or the daemon names none.
     pub reason: Option<String>,
     /// EXP's own error, if EXP refused the call.
     pub exp: Option<ExpError>,

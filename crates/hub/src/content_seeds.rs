@@ -7,8 +7,8 @@
 //! | a folder `NAME.variants` beside the file `NAME` | variants of that file, a file each |
 //! | a file `NAME.url` | the URL `NAME`: its first line that begins no section |
 //!
-//! Names that begin with a dot, links, and what is no file or folder are passed over. The uuid of a
-//! node follows from its path, so that it stays the same over restarts.
+//! Names that begin with a dot, links and special files are skipped. The uuid of a node follows
+//! from its path, so that it stays the same over restarts.
 
 use std::fs::{self, DirEntry, File};
 use std::io::{self, Read as _};

@@ -18,7 +18,7 @@ pub struct HubSettings {
     pub token_ttl: Duration,
     /// URL by which clients reach the server, announced to them; if not set, the requested address.
     pub url: Option<String>,
-    /// Host names besides loopback ones; see [`Hosts`](super::Hosts).
+    /// Host names in addition to loopback ones; see [`Hosts`](super::Hosts).
     pub hosts: Vec<String>,
     /// Key that signs tokens; if not set, one is kept in `state_dir`.
     pub token_key: Option<Secret>,

@@ -165,11 +165,11 @@ async fn one_identity_has_two_thousand_broadcasts_in_flight() {
     setrlimit(Resource::Nofile, limit).unwrap();
     let hub = RunningHub::start().await;
     let token = hub.token("screen").await;
-    // As a daemon has, which holds a place, too.
+    // As a daemon has one, which takes a slot, too.
     let socket = hub.subscribed(&token).await;
     let head = broadcast(&token, 10_000);
     let body = json!({"name": "n", "channel": {"name": "c"}, "payload": 7}).to_string();
-    // All of them connect before any speaks.
+    // All of them connect before any sends.
     let broadcasts = join_all((0..CALLS).map(|_| hub.ask(&head, &body)));
     let all_wait = hub.counters_become(|c| c.pending_broadcasts == CALLS as u64);
     let (answers, ()) = tokio::join!(broadcasts, all_wait);

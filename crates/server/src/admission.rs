@@ -106,7 +106,7 @@ impl Admission {
     }
 
     /// Makes a connection without a slot.
-    pub(crate) fn connection(&self, peer: SocketAddr) -> Arc<ClientConnection> {
+    pub fn connection(&self, peer: SocketAddr) -> Arc<ClientConnection> {
         Arc::new(ClientConnection::new(peer, self.cut.child_token()))
     }
 

@@ -24,7 +24,7 @@ pub enum RouteStep {
     Proxy,
     /// The TLS handshake.
     Tls,
-    /// The host itself: its name, its address, its answer.
+    /// The host itself: its name, its address, its response.
     Host,
 }
 

@@ -3,7 +3,7 @@
 //! - `cargo bench -p expd-bench --bench client` takes two minutes;
 //! - `cargo bench -p expd-bench --bench client -- ROUNDS` measures so many rounds (7).
 //!
-//! Each value comes from a process of its own; library and bare client take turns, and the median
+//! Each value comes from a separate process; library and bare client alternate, and the median
 //! of the rounds counts. CPU is that of the whole process. It prints a table, writes it as JSON to
 //! `target/client/`, and fails where a ratio is above its bound. `EXPD_BINARY` names the daemon;
 //! otherwise it is built with the profile of the benchmark itself.

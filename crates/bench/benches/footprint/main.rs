@@ -4,7 +4,7 @@
 //! `cargo bench -p expd-bench --bench footprint` takes four minutes and prints JSON; with `--
 //! --short` it leaves out what has to be waited for longest, and takes one; with `-- --hour`
 //! programs come and go for an hour. It builds the program with the profile `dist`, as packages do;
-//! `EXPD_BINARY` names another one. docs/performance.md says what the figures mean. Asserts
+//! `EXPD_BINARY` names another one. docs/performance.md explains the values. Asserts
 //! nothing.
 #![allow(
     clippy::unwrap_used,

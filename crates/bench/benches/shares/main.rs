@@ -1,7 +1,7 @@
 //! Effect of an app at its limit on others: the p99 of an honest program alone, and beside an app
 //! of another user that has reached one limit after the other and keeps trying.
 //!
-//! The other app is first at another daemon, with a network of its own, and then at the honest
+//! The other app is first at another daemon, with its own network, and then at the honest
 //! program's. What an app does takes processor time wherever it is; more than beside one elsewhere
 //! is the daemon's doing.
 //!

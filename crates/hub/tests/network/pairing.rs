@@ -76,7 +76,7 @@ async fn a_device_that_was_away_hears_of_its_pairing_when_it_comes_back() {
 #[tokio::test]
 async fn a_waiting_device_may_do_nothing_else_and_gets_a_new_code_by_a_new_login() {
     let hub = RunningHub::start().await;
-    // Credentials that do not hold lead to pairing, too.
+    // Invalid credentials lead to pairing, too.
     let device = hub.session(&device_login("device-1", "wrong", true)).await;
     let menu = channel_id(&Channel::new("menu"), Alphabet::UrlSafe);
     let mut socket = device.socket(3).await.connected().await;

@@ -48,7 +48,7 @@ pub struct Endpoint {
     pub token: Secret,
     /// The configured HTTP proxy.
     pub proxy: Option<String>,
-    /// Certificate authorities that are trusted besides the system's.
+    /// Certificate authorities that are trusted in addition to the system's.
     pub ca_file: Option<PathBuf>,
     /// Client for generation 4 over a direct WebSocket.
     pub library: SocketLibrary,

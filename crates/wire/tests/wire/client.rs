@@ -125,7 +125,7 @@ impl Client {
         }
     }
 
-    /// The reason why the connection closes, which is the last thing heard.
+    /// The reason of the `Closed` event, after which no event follows.
     pub async fn closed(&mut self) -> String {
         match self.event().await {
             SocketEvent::Closed(reason) => {

@@ -145,7 +145,7 @@ async fn a_connection_lives_through_many_pings(server: u32) {
         clients.push(Client::open(&node.url(), transport).await);
     }
     node.has(3).await;
-    // Nobody reads, and the pings go on by themselves, for longer than their timeout.
+    // No client reads, and the pings continue by themselves, for longer than their timeout.
     node.beats(5).await;
     node.tell(r#"broadcast {"id":"1","name":"n","channel":"c"}"#)
         .await;

@@ -1,4 +1,4 @@
-//! Certificates that are trusted besides those that a private authority has signed.
+//! Trusted certificates other than those that a private authority has signed.
 
 use std::path::Path;
 
