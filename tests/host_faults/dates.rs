@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use expd_client::{Client, Event, LinkState};
+use expd_client::{Client, Event, LinkState, Listen, Position};
 use expd_domain::{Channel, Payload};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -19,7 +19,7 @@ use crate::machine::library;
 use expd_test_support::lines::Lines;
 use expd_test_support::network::Network;
 use expd_test_support::process::{Daemon, program};
-use expd_test_support::transcript::{Transcript, numbers, to};
+use expd_test_support::transcript::{Transcript, numbers, signals, to};
 use expd_test_support::{DEADLINE, eventually};
 
 /// Difference between two looks at a clock by a process that may lose its core between them.
@@ -308,9 +308,28 @@ pub async fn go_ahead_by_a_day() {
     let answer = client.request("", "GET", "/api/devices", BTreeMap::new(), None);
     answer.await.unwrap();
     hears(3).await;
-    let status = client.status().await.unwrap();
-    let channel = &status.instances[0].channels[0];
-    assert_eq!(channel.log_events, 3, "{channel:?}");
+    // All of it is still in the log: whoever goes on from the beginning hears it.
+    let heard = ear.heard();
+    let Event::Subscription(opened) = &heard[0].event.event else {
+        panic!("{heard:?}");
+    };
+    let listen = Listen {
+        resume: Some(Position {
+            log_id: opened.log_id.clone(),
+            after: heard[0].event.sequence,
+        }),
+        ..to("a")
+    };
+    let again = Transcript::open(&client, &listen).await;
+    again
+        .until("all that was sent", DEADLINE, |heard| {
+            numbers(heard).last() == Some(&3)
+        })
+        .await;
+    let heard = again.heard();
+    assert_eq!(numbers(&heard), [1, 2, 3], "{heard:?}");
+    let told = signals(&heard);
+    assert!(!told.iter().any(|it| it.contains("Gap")), "{told:?}");
     assert_eq!(machine.house.counters().await.logins, logins);
     has_young_ages(&machine.run(&["status"]));
     machine.shuts_down().await;

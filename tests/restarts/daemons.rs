@@ -367,7 +367,7 @@ async fn a_right_that_a_reload_takes_is_taken_from_waiting_broadcasts_too() {
     scene.network.start_again().await;
     let refused = calls.join_next().await.unwrap().unwrap().unwrap_err();
     assert_eq!(refused.fate(), Fate::Refused, "{refused:?}");
-    assert!(refused.to_string().contains("access rules"), "{refused}");
+    assert!(refused.to_string().contains("by a reload"), "{refused}");
     let counters = operator::counters(&scene.url(), Some(&operator_key()))
         .await
         .unwrap();
