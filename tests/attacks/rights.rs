@@ -166,8 +166,8 @@ async fn heads_of_requests_are_counted_as_well() {
                 let mut head = post("/expd.v1.Network/Broadcast");
                 let value = format!("{n}{}", "v".repeat(6000)).parse().unwrap();
                 head.headers_mut().insert("x-filling", value);
-                // It may be refused by then, or the server takes no more streams: the attack goes on
-                // with the next connection, and what is asserted is what all of them hold.
+                // It may be refused by then, or the server takes no more streams: the attack goes
+                // on with the next connection, and what is asserted is what all of them hold.
                 let ready = client.requests.clone().ready();
                 if !matches!(timeout(Duration::from_millis(200), ready).await, Ok(Ok(_))) {
                     break;

@@ -35,7 +35,7 @@ struct Machine {
     network: Network,
     house: House,
     clock: Clock,
-    /// What a command has before it that lives by the clock, too.
+    /// Prefix of a command that is to live by the clock, too.
     prefix: Vec<String>,
     daemon: Daemon,
     /// True times between which the daemon started, and in which it came online.

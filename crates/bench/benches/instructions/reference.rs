@@ -41,7 +41,8 @@ impl Reference {
     /// Writes these counts into the repository.
     pub fn write(&self, paths: &[HotPath]) {
         let mut text = String::from(
-            "# Instructions of the hot paths, for one unit of their work each; 200-byte broadcasts. docs/performance/instructions.md says what they are for.\n",
+            "# Instructions of the hot paths, for one unit of their work each; 200-byte broadcasts.\n\
+             # docs/performance/instructions.md says what they are for.\n",
         );
         writeln!(text, "# Renewed by: {RENEW}\n\n[environment]").unwrap();
         text += &toml::to_string(&self.environment).unwrap();

@@ -2107,7 +2107,7 @@ pub mod explain_request {
         /// A user, with the groups of its account, and in no unit.
         #[prost(uint32, tag = "6")]
         Uid(u32),
-        /// Whoever calls over TCP with the token of this name.
+        /// A caller over TCP with the token of this name.
         #[prost(string, tag = "9")]
         Token(::prost::alloc::string::String),
         /// The pages of this app.
@@ -2478,8 +2478,8 @@ pub struct InstanceStatus {
     /// one.
     #[prost(bool, tag = "9")]
     pub transient: bool,
-    /// Why the credentials of the device's pairing are not stored yet: a restart would lose
-    /// them. Empty where there is nothing to store.
+    /// The reason why the credentials of the device's pairing are not stored yet: a restart would
+    /// lose them. Empty where there is nothing to store.
     #[prost(string, tag = "10")]
     pub unsaved_credentials: ::prost::alloc::string::String,
 }
