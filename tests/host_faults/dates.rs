@@ -292,7 +292,7 @@ pub async fn go_ahead_by_a_day() {
     let client = machine.house.client().await;
     let ear = Transcript::open(&client, &to("a")).await;
     ear.until_confirmed().await;
-    let hears = async |number: u64| {
+    let arrives = async |number: u64| {
         send(&machine.house, &number.to_string()).await;
         let what = format!("broadcast {number}");
         ear.until(&what, DEADLINE, |heard| {
@@ -300,15 +300,15 @@ pub async fn go_ahead_by_a_day() {
         })
         .await;
     };
-    hears(1).await;
+    arrives(1).await;
     let logins = machine.house.counters().await.logins;
     machine.clock.set("+1d");
     // The log is looked through at each broadcast, and EXP's date in each of its answers.
-    hears(2).await;
+    arrives(2).await;
     let answer = client.request("", "GET", "/api/devices", BTreeMap::new(), None);
     answer.await.unwrap();
-    hears(3).await;
-    // All of it is still in the log: whoever goes on from the beginning hears it.
+    arrives(3).await;
+    // All of it is still in the log: a listener that resumes from its beginning hears it.
     let heard = ear.heard();
     let Event::Subscription(opened) = &heard[0].event.event else {
         panic!("{heard:?}");
