@@ -260,7 +260,7 @@ mod tests {
         let (kernel, socket) = UnixDatagram::pair().unwrap();
         let telling = async {
             kernel.send(&message(3, 8)).await.unwrap();
-            // So that the next one is not taken for a part of it; if it is, the counts are the same.
+            // Separates it from the next one; if it does not, the counts are the same.
             sleep(2 * QUIET).await;
             for (kind, all, new) in [(21, 1, 0), (20, 2, 1)] {
                 kernel.send(&message(kind, 8)).await.unwrap();

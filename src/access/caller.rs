@@ -145,6 +145,11 @@ impl Caller {
         self.0.peer
     }
 
+    /// The user of that process; none over TCP.
+    pub fn user(&self) -> Option<u32> {
+        self.peer().map(|peer| peer.uid)
+    }
+
     /// The page; none for a program.
     pub fn page(&self) -> Option<&Page> {
         self.0.page.as_ref()

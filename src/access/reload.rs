@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 /// It may not.
 pub fn check_reload(caller: &Caller) -> Result<(), Refusal> {
     let own = rustix::process::geteuid().as_raw();
-    match caller.peer().map(|peer| peer.uid) {
+    match caller.user() {
         Some(user) if user == 0 || user == own => Ok(()),
         _ => Err(Refusal::NoReload(caller.clone())),
     }

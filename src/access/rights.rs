@@ -188,7 +188,7 @@ impl<'a> Rights<'a> {
 
     /// True if the caller runs as this user; none means TCP.
     pub fn is_of(&self, user: Option<u32>) -> bool {
-        self.caller.peer().map(|peer| peer.uid) == user
+        self.caller.user() == user
     }
 
     /// True if some rule grants the caller anything.

@@ -19,11 +19,6 @@ use crate::router::ListenerInfo;
 use crate::shares::Holder;
 use expd_domain::{Channel, NameSet};
 
-/// The caller's user; none over TCP.
-pub(super) fn user_of(caller: &Caller) -> Option<u32> {
-    caller.peer().map(|peer| peer.uid)
-}
-
 /// The caller of a request, as its connection identifies it.
 pub fn caller_of(extensions: &http::Extensions) -> Caller {
     // Every connection of the server sets a caller; a request without one is from an unknown
@@ -58,7 +53,7 @@ impl ServiceContext {
     pub(super) fn instances_for(&self, caller: &Caller) -> String {
         let policy = self.policy();
         let rights = policy.rights(caller);
-        let bridges = self.bridges.for_user(user_of(caller));
+        let bridges = self.bridges.for_user(caller.user());
         let names = bridges.iter().map(|bridge| bridge.name.as_str());
         let names: Vec<&str> = names
             .filter(|name| rights.permits_anything_on(name))
@@ -127,7 +122,7 @@ impl ServiceContext {
     /// ones.
     pub(super) async fn allow_status(&self, caller: &Caller) -> Result<(), Status> {
         let policy = self.policy();
-        let bridges = self.bridges.for_user(user_of(caller));
+        let bridges = self.bridges.for_user(caller.user());
         let names = bridges.iter().map(|bridge| bridge.name.as_str());
         let checked = policy.rights(caller).check_status_of_any(names);
         self.answer(caller, checked).await
@@ -299,12 +294,12 @@ pub(super) struct View {
 impl View {
     /// Candidates for the view: the configured instances, then those that the caller's user runs.
     pub(super) fn bridges(&self, bridges: &Bridges) -> Vec<Arc<Bridge>> {
-        bridges.for_user(user_of(&self.caller))
+        bridges.for_user(self.caller.user())
     }
 
     /// The user as a holder of shares.
     pub(super) fn holder(&self) -> Holder {
-        Holder::of(user_of(&self.caller))
+        Holder::of(self.caller.user())
     }
 
     /// True if an instance is visible.

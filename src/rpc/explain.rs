@@ -5,7 +5,6 @@ use std::io;
 use tokio::task::spawn_blocking;
 use tonic::Status;
 
-use super::access::user_of;
 use super::context::ServiceContext;
 use super::{convert, error};
 use crate::access::{Action, Caller, Grant, Miss, Page, Refusal, Verb};
@@ -62,7 +61,7 @@ async fn subject(
     meant: Option<Asked>,
     instance: &str,
 ) -> Result<Caller, Status> {
-    let own = user_of(asker);
+    let own = asker.user();
     let check = || context.allow_explaining(asker, instance);
     let found = match &meant {
         None => {
@@ -97,7 +96,7 @@ async fn subject(
         Some(Asked::Pid(pid)) => {
             let pid = *pid;
             let found = looked_up(move || Caller::of_process(pid)).await;
-            let is_own = |caller: &Caller| own.is_some() && user_of(caller) == own;
+            let is_own = |caller: &Caller| own.is_some() && caller.user() == own;
             if !found.as_ref().is_ok_and(is_own) {
                 check().await?;
             }

@@ -15,7 +15,7 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
-use super::access::{caller_of, user_of};
+use super::access::caller_of;
 use super::context::ServiceContext;
 use super::error;
 use crate::access::Caller;
@@ -51,7 +51,7 @@ impl HealthService {
             return Some(default.map_or_else(all, |default| vec![default]));
         }
         let name = rest.strip_prefix('/').filter(|name| !name.is_empty())?;
-        let found = bridges.get_for(user_of(caller), name)?;
+        let found = bridges.get_for(caller.user(), name)?;
         self.0.knows(caller, name).then(|| vec![found])
     }
 
@@ -66,7 +66,7 @@ impl HealthService {
 
     /// The services that are known to a caller.
     fn names(&self, caller: &Caller) -> Vec<String> {
-        let bridges = self.0.bridges.for_user(user_of(caller));
+        let bridges = self.0.bridges.for_user(caller.user());
         let known = bridges.iter().map(|bridge| bridge.name.as_str());
         let known = known.filter(|name| self.0.knows(caller, name));
         let instances = known.map(|name| format!("{NETWORK}/{name}"));

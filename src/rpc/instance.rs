@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use tonic::Status;
 
-use super::access::user_of;
 use super::context::ServiceContext;
 use super::error;
 use crate::access::Caller;
@@ -27,7 +26,7 @@ impl ServiceContext {
             return Err(error::refused_at_stop());
         }
         self.allow_instance(caller, verb, instance).await?;
-        let found = self.bridges.get_for(user_of(caller), instance);
+        let found = self.bridges.get_for(caller.user(), instance);
         found.ok_or_else(|| {
             let names = self.instances_for(caller);
             error::not_found(format_args!(

@@ -8,7 +8,6 @@ use futures_util::{Stream, StreamExt as _};
 use tokio_stream::wrappers::WatchStream;
 use tonic::Status;
 
-use super::access::user_of;
 use super::context::ServiceContext;
 use super::convert::link_event_out;
 use super::error;
@@ -76,7 +75,7 @@ impl StatusWatch {
 
     /// Watches the instances that are not watched yet.
     fn add_instances(&mut self) {
-        for bridge in self.context.bridges.for_user(user_of(&self.caller)) {
+        for bridge in self.context.bridges.for_user(self.caller.user()) {
             if self
                 .instances
                 .iter()
