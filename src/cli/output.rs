@@ -189,14 +189,18 @@ pub(super) async fn reader_left() {
     }
 }
 
-/// Writes a line to standard error.
+/// Writes a line to standard error, in one piece: standard error is not buffered, and a script that
+/// waits for a word must not read half of the line.
 pub(super) fn note(line: impl Display) {
-    // A message that cannot be written does not stop the work.
+    let mut line = format!("{line}\n");
     if is_watched() && !has_unicode() {
-        writeln!(anstream::stderr(), "{}", ascii(&line.to_string())).ok();
-    } else {
-        writeln!(anstream::stderr(), "{line}").ok();
+        line = ascii(&line).into_owned();
     }
+    if anstream::AutoStream::choice(&io::stderr()) == anstream::ColorChoice::Never {
+        line = anstream::adapter::strip_str(&line).to_string();
+    }
+    // A message that cannot be written does not stop the work.
+    io::stderr().write_all(line.as_bytes()).ok();
 }
 
 /// Writes an error to standard error.

@@ -15,7 +15,6 @@ use tokio::task::JoinSet;
 use crate::world::*;
 use expd_test_support::cloud::{Cloud, Reply, Request, session};
 
-const HOUR: Duration = Duration::from_secs(3600);
 const BROADCASTS: &str = "/api/networks/current/broadcasts";
 
 /// A network that lets everybody in and answers calls as scripted.

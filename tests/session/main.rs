@@ -13,5 +13,6 @@ mod clock;
 mod login;
 mod once;
 mod pairing;
+mod refresh;
 mod trouble;
 mod world;

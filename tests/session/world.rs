@@ -12,10 +12,13 @@ use expd::metrics::Counters;
 use expd::upstream::api::ApiClient;
 use expd::upstream::session::{LoggedIn, Session, SessionState, SessionTimings};
 use expd_domain::{ApiPath, Secret};
+use expd_test_support::cloud::{Reply, Request, session};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use expd_test_support::{DEADLINE, until};
+
+pub const HOUR: Duration = Duration::from_secs(3600);
 
 /// A path of the API that is well-formed.
 pub fn api_path(text: &str) -> ApiPath {
@@ -129,4 +132,17 @@ pub fn is_refused(state: &SessionState) -> bool {
 
 pub fn is_failed(state: &SessionState) -> bool {
     matches!(state, SessionState::Failed { .. })
+}
+
+/// Tokens `t1`, `t2`, … that live so long.
+pub fn numbered(life: Duration) -> impl Fn(&Request, usize) -> Reply + Send + Sync {
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    move |request, _| {
+        if request.is_login() || request.is_refresh() {
+            let number = 1 + count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            session(&format!("t{number}"), life)
+        } else {
+            Reply::new(200, "[]")
+        }
+    }
 }
