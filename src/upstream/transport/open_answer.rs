@@ -118,7 +118,7 @@ impl OpenAnswer {
 }
 
 /// The bytes of an answer, read as they are taken. Its memory stays below 4 MB, apart from the
-/// window of an answer that comes in Brotli unasked.
+/// window of an answer in Brotli, which expd does not request.
 pub struct ByteStream {
     response: Response,
     route: RouteDescription,

@@ -542,7 +542,7 @@ pub mod network_client {
         /// sent     it was carried out, but the responses could not be read
         /// unknown  it was sent and may have been carried out; the caller decides whether to send
         /// it again
-        /// Where nothing could answer (DEADLINE_EXCEEDED, CANCELLED, a killed daemon), the fate is
+        /// If nothing could answer (DEADLINE_EXCEEDED, CANCELLED, a killed daemon), the fate is
         /// unknown.
         ///
         /// The call is bounded in time. EXP's answer must begin within `timeout` plus 30 s
@@ -792,7 +792,7 @@ pub mod network_server {
         /// sent     it was carried out, but the responses could not be read
         /// unknown  it was sent and may have been carried out; the caller decides whether to send
         /// it again
-        /// Where nothing could answer (DEADLINE_EXCEEDED, CANCELLED, a killed daemon), the fate is
+        /// If nothing could answer (DEADLINE_EXCEEDED, CANCELLED, a killed daemon), the fate is
         /// unknown.
         ///
         /// The call is bounded in time. EXP's answer must begin within `timeout` plus 30 s
@@ -2130,7 +2130,7 @@ pub struct Explanation {
     /// more. Empty where it is refused, and where there are no rules.
     #[prost(message, repeated, tag = "4")]
     pub rules: ::prost::alloc::vec::Vec<DecidingRule>,
-    /// Where it is refused: the rules that are for the caller, each with the conditions that
+    /// If it is refused: the rules that are for the caller, each with the conditions that
     /// are not met; for administrators, the rules for other callers as well.
     #[prost(message, repeated, tag = "5")]
     pub missed: ::prost::alloc::vec::Vec<MissedRule>,
@@ -2170,7 +2170,7 @@ pub struct RunInstanceRequest {
     pub name: ::prost::alloc::string::String,
     /// Base URL of the API, as the setting `host`: https, or http on a loopback address; at
     /// most 2 KiB. Empty for that of the instance `default`, or EXP's own where there is none.
-    /// Where a configured instance has the same host, this one connects as it does (proxy,
+    /// If a configured instance has the same host, this one connects as it does (proxy,
     /// certificate authorities, transport, protocol); otherwise as the defaults of the settings
     /// do.
     #[prost(string, tag = "2")]

@@ -66,7 +66,7 @@ class NetworkServicer(object):
         sent     it was carried out, but the responses could not be read
         unknown  it was sent and may have been carried out; the caller decides whether to send
         it again
-        Where nothing could answer (DEADLINE_EXCEEDED, CANCELLED, a killed daemon), the fate is
+        If nothing could answer (DEADLINE_EXCEEDED, CANCELLED, a killed daemon), the fate is
         unknown.
 
         The call is bounded in time. EXP's answer must begin within `timeout` plus 30 s
