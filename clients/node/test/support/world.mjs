@@ -62,9 +62,10 @@ export class World {
     world.settings = { ...HUB, EXPD__HUB__LISTEN: '127.0.0.1:0', ...env };
     world.args = ['serve', '--embedded', '--socket', world.socket];
     world.words = 'Ctrl-C ends it';
-    await world.serve();
-    world.network = /EXP network\s+(http\S+)/.exec(world.daemon.said)[1];
-    return world;
+    return world.#whole(async () => {
+      await world.serve();
+      world.network = /EXP network\s+(http\S+)/.exec(world.daemon.said)[1];
+    });
   }
 
   /** Starts a daemon and a hub of its own, which both can be restarted. */
@@ -72,19 +73,31 @@ export class World {
     const world = new World();
     const device = { EXPD__HUB__DEVICES__0__UUID: DEVICE.uuid, EXPD__HUB__DEVICES__0__SECRET: DEVICE.secret };
     world.hubSettings = { ...HUB, ...device };
-    await world.startHub('127.0.0.1:0');
-    world.network = /http:\/\/127\.0\.0\.1:\d+/.exec(world.hub.said)[0];
-    world.settings = {
-      EXPD__INSTANCES__DEFAULT__HOST: world.network,
-      EXPD__INSTANCES__DEFAULT__CREDENTIALS__TYPE: 'device',
-      EXPD__INSTANCES__DEFAULT__CREDENTIALS__UUID: DEVICE.uuid,
-      EXPD__INSTANCES__DEFAULT__CREDENTIALS__SECRET: DEVICE.secret,
-      ...env,
-    };
     world.args = ['serve', '--socket', world.socket];
     world.words = 'logged in as';
-    await world.serve();
-    return world;
+    return world.#whole(async () => {
+      await world.startHub('127.0.0.1:0');
+      world.network = /http:\/\/127\.0\.0\.1:\d+/.exec(world.hub.said)[0];
+      world.settings = {
+        EXPD__INSTANCES__DEFAULT__HOST: world.network,
+        EXPD__INSTANCES__DEFAULT__CREDENTIALS__TYPE: 'device',
+        EXPD__INSTANCES__DEFAULT__CREDENTIALS__UUID: DEVICE.uuid,
+        EXPD__INSTANCES__DEFAULT__CREDENTIALS__SECRET: DEVICE.secret,
+        ...env,
+      };
+      await world.serve();
+    });
+  }
+
+  /** All of it or nothing: a process that is left would keep the test's own from ending. */
+  async #whole(start) {
+    try {
+      await start();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+    return this;
   }
 
   constructor() {
