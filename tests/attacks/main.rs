@@ -20,6 +20,7 @@ mod content;
 mod files;
 mod frames;
 mod hub;
+mod hub_entrance;
 mod limits;
 mod network;
 mod paths;

@@ -10,6 +10,7 @@
 
 mod calls;
 mod clock;
+mod fates;
 mod login;
 mod once;
 mod pairing;

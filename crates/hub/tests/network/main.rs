@@ -14,6 +14,7 @@ mod running_hub;
 
 mod auth;
 mod content;
+mod content_reading;
 mod messages;
 mod pairing;
 mod resources;
