@@ -20,7 +20,7 @@ const OVERFLOW: u32 = 65534;
 
 /// A web page that logged in at the door for pages.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Page {
+pub struct PageIdentity {
     /// Name of its app in the settings.
     pub app: Arc<str>,
     /// Its origin, as the browser sends it.
@@ -63,7 +63,7 @@ struct Known {
     /// None over TCP.
     peer: Option<Peer>,
     /// The page; none for a program.
-    page: Option<Page>,
+    page: Option<PageIdentity>,
     /// The token that a caller over TCP has.
     token: Option<KnownToken>,
     /// Time of accepting the connection, since boot.
@@ -85,7 +85,7 @@ impl Caller {
     }
 
     /// A page that logged in at the door for pages.
-    pub fn of_page(page: Page) -> Self {
+    pub fn of_page(page: PageIdentity) -> Self {
         Self::new(None, Some(page), None)
     }
 
@@ -129,7 +129,7 @@ impl Caller {
         Ok(caller)
     }
 
-    fn new(peer: Option<Peer>, page: Option<Page>, token: Option<KnownToken>) -> Self {
+    fn new(peer: Option<Peer>, page: Option<PageIdentity>, token: Option<KnownToken>) -> Self {
         Self(Arc::new(Known {
             peer,
             page,
@@ -151,7 +151,7 @@ impl Caller {
     }
 
     /// The page; none for a program.
-    pub fn page(&self) -> Option<&Page> {
+    pub fn page(&self) -> Option<&PageIdentity> {
         self.0.page.as_ref()
     }
 

@@ -34,7 +34,7 @@ mod token;
 mod verb;
 
 pub use action::{Action, ListenerOwner};
-pub use caller::{Caller, CallerKind, Page};
+pub use caller::{Caller, CallerKind, PageIdentity};
 pub use explanation::{Grant, Miss};
 pub use peer_fields::PeerFields;
 pub use policy::AccessPolicy;

@@ -46,14 +46,14 @@ pub struct InstanceParts<'a> {
     pub instance: InstanceId,
     /// The channels to subscribe to.
     pub wanted: watch::Receiver<Wanted>,
-    pub origin: Origin<'a>,
+    pub origin: InstanceOrigin<'a>,
     /// Stops the instance.
     pub stop: CancellationToken,
 }
 
 /// Origin of an instance.
 #[derive(Clone, Copy, Debug)]
-pub enum Origin<'a> {
+pub enum InstanceOrigin<'a> {
     /// The settings. The credentials of a paired device are kept in this folder.
     Settings(Option<&'a Path>),
     /// A program of this user; nothing is stored.
@@ -93,14 +93,16 @@ impl Assembly {
         let counters = Arc::new(Counters::default());
         // Instances of different users may share a name; the log distinguishes them.
         let (user, logged_as) = match origin {
-            Origin::Settings(_) => (None, name.to_owned()),
-            Origin::Program(user) => (Some(user), format!("{name}@{user}")),
+            InstanceOrigin::Settings(_) => (None, name.to_owned()),
+            InstanceOrigin::Program(user) => (Some(user), format!("{name}@{user}")),
         };
         let (session, session_task) = match origin {
-            Origin::Settings(state_dir) => {
+            InstanceOrigin::Settings(state_dir) => {
                 Session::new(&logged_as, &settings, state_dir, counters.clone())?
             }
-            Origin::Program(_) => Session::unstored(&logged_as, &settings, counters.clone())?,
+            InstanceOrigin::Program(_) => {
+                Session::unstored(&logged_as, &settings, counters.clone())?
+            }
         };
         let api = ApiClient::new(session.clone());
         let (link, link_status) = Link::new(LinkParts {
@@ -113,8 +115,8 @@ impl Assembly {
             counters: counters.clone(),
             timings: LinkTimings::default(),
             max_message: match origin {
-                Origin::Settings(_) => MAX_MESSAGE,
-                Origin::Program(_) => MAX_TRANSIENT_MESSAGE,
+                InstanceOrigin::Settings(_) => MAX_MESSAGE,
+                InstanceOrigin::Program(_) => MAX_TRANSIENT_MESSAGE,
             },
             shutdown: stop.clone(),
         });

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::assembly::{Assembly, AssemblyError, InstanceParts, Origin, SharedParts};
+use super::assembly::{Assembly, AssemblyError, InstanceOrigin, InstanceParts, SharedParts};
 use super::bridges::Bridges;
 use super::handle::Bridge;
 use super::tasks::{InstanceSpawner, InstanceTask, task_of};
@@ -230,7 +230,7 @@ impl ConfiguredInstances {
             settings: settings.clone(),
             instance: added.id,
             wanted: added.wanted.clone(),
-            origin: Origin::Settings(self.state_dir.as_deref()),
+            origin: InstanceOrigin::Settings(self.state_dir.as_deref()),
             stop: stop.clone(),
         };
         let assembly = Assembly::new(&self.shared, parts)?;

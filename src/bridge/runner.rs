@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::assembly::{Assembly, AssemblyError, InstanceParts, Origin, SharedParts};
+use super::assembly::{Assembly, AssemblyError, InstanceOrigin, InstanceParts, SharedParts};
 use super::bridges::{Bridges, NameTaken};
 use super::handle::Bridge;
 use super::tasks::{InstanceSpawner, task_of};
@@ -131,7 +131,7 @@ impl InstanceRunner {
             settings,
             instance: added.id,
             wanted: added.wanted.clone(),
-            origin: Origin::Program(user),
+            origin: InstanceOrigin::Program(user),
             stop: stop.clone(),
         };
         let assembly = Assembly::new(&self.shared, parts)?;

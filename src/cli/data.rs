@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::calls::{Calls, segment};
 use super::daemon_socket::DaemonSocket;
-use super::editing::Change;
+use super::editing::DocumentChange;
 use super::failure::Failure;
 use super::flags::InstanceFlag;
 use super::listen::Listen;
@@ -158,7 +158,7 @@ impl Edit {
         struct Document {
             value: Payload,
         }
-        let change = Change::read(self.change.as_deref())?;
+        let change = DocumentChange::read(self.change.as_deref())?;
         let calls = Calls::connect(socket, &self.item.instance).await?;
         let path = self.item.path();
         let before = calls.get(&path).await?;

@@ -13,14 +13,14 @@ use super::payload;
 use expd_domain::Payload;
 
 /// A change to a document.
-pub(super) enum Change {
+pub(super) enum DocumentChange {
     /// A merge patch (RFC 7396).
     Merge(Value),
     /// The command that opens an editor.
     Editor(String),
 }
 
-impl Change {
+impl DocumentChange {
     /// Reads the change from the command line; without one, it is made in an editor.
     pub(super) fn read(argument: Option<&str>) -> Result<Self, Failure> {
         if argument.is_some() {
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     fn change(document: &str, patch: &str) -> Option<String> {
-        let patch = Change::read(Some(patch)).unwrap();
+        let patch = DocumentChange::read(Some(patch)).unwrap();
         let after = patch.apply(&Payload::parse(document).unwrap()).unwrap();
         after.map(|after| after.as_str().to_owned())
     }
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn an_editor_makes_the_change_or_nothing() {
         let document = Payload::parse(r#"{"name":"old name","n":0.10}"#).unwrap();
-        let edit = |editor: &str| Change::Editor(editor.to_owned()).apply(&document);
+        let edit = |editor: &str| DocumentChange::Editor(editor.to_owned()).apply(&document);
         let after = edit("sed -i s/old/new/").unwrap().unwrap();
         assert_eq!(after.as_str(), r#"{"name":"new name","n":0.10}"#);
         assert_eq!(edit("true").unwrap(), None);

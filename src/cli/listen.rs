@@ -195,22 +195,22 @@ impl Listen {
             let next = async {
                 tokio::select! {
                     Some(update) = updates.next(), if responses.len() < MAX_PENDING_RESPONSES => {
-                        Step::Update(update)
+                        ListenStep::Update(update)
                     }
-                    Some(result) = responses.join_next() => Step::Responded(result),
-                    link = next_link(&mut links) => Step::Link(link),
+                    Some(result) = responses.join_next() => ListenStep::Responded(result),
+                    link = next_link(&mut links) => ListenStep::Link(link),
                     () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                        Step::Look
+                        ListenStep::Look
                     }
                 }
             };
             let waiting_for = listening.waiting_for();
             let note = match progress.during(waiting_for.as_deref(), next).await {
-                Step::Update((index, Err(error))) if is_over_limit(&error) => {
+                ListenStep::Update((index, Err(error))) if is_over_limit(&error) => {
                     listening.over_limit(index, &reason(&error));
                     None
                 }
-                Step::Update((index, update)) => {
+                ListenStep::Update((index, update)) => {
                     let update = update?;
                     if let (Some(response), Some(broadcast)) = (&response, broadcast_of(&update)) {
                         responses.spawn(self.respond(&client, broadcast, response));
@@ -220,15 +220,15 @@ impl Listen {
                     }
                     apply(&mut listening, index, update)
                 }
-                Step::Responded(result) => report_response(result),
-                Step::Link(Some(event)) => {
+                ListenStep::Responded(result) => report_response(result),
+                ListenStep::Link(Some(event)) => {
                     if event.instance == self.instance_name() {
                         listening.link(event);
                     }
                     None
                 }
-                Step::Link(None) => None,
-                Step::Look => self.look(&client, &mut listening, &printer.channels).await,
+                ListenStep::Link(None) => None,
+                ListenStep::Look => self.look(&client, &mut listening, &printer.channels).await,
             };
             if let Some(note) = note {
                 output::note(note);
@@ -333,7 +333,7 @@ async fn wait_for_daemon(
         .await
 }
 
-enum Step {
+enum ListenStep {
     Update((usize, Result<ListenUpdate, ClientError>)),
     Responded(Result<Result<(), ClientError>, tokio::task::JoinError>),
     Link(Option<LinkEvent>),

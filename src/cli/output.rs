@@ -239,7 +239,7 @@ impl Progress {
         let mut work = std::pin::pin!(work);
         let mut ticks = tokio::time::interval(Duration::from_millis(100));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut line = Line { drawn: false };
+        let mut line = ProgressLine { drawn: false };
         let frames: &[char] = if has_unicode() {
             &['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
         } else {
@@ -257,11 +257,11 @@ impl Progress {
 }
 
 /// The line while it is drawn; erased on drop.
-struct Line {
+struct ProgressLine {
     drawn: bool,
 }
 
-impl Line {
+impl ProgressLine {
     fn draw(&mut self, frame: char, what: &str) {
         // Short enough for one row of nearly every terminal: only one row is erased.
         let what: String = printable(what).chars().take(70).collect();
@@ -278,7 +278,7 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
         if self.drawn {
             let mut stderr = io::stderr();

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::calls::{Calls, Found, segment};
 use super::daemon_socket::DaemonSocket;
-use super::editing::{Change, parse_object};
+use super::editing::{DocumentChange, parse_object};
 use super::failure::Failure;
 use super::flags::InstanceFlag;
 use super::listen::Listen;
@@ -299,7 +299,7 @@ impl Edit {
         collection: Collection,
         socket: DaemonSocket,
     ) -> Result<(), Failure> {
-        let change = Change::read(self.change.as_deref())?;
+        let change = DocumentChange::read(self.change.as_deref())?;
         let calls = Calls::connect(socket, &self.instance).await?;
         let path = collection.one(&self.uuid);
         let before = calls.get(&path).await?;

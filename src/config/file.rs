@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys;
 use super::layer::Layer;
-use super::mistake::{Findings, Origin};
+use super::mistake::{Findings, SettingOrigin};
 use super::route::Route;
 use super::text_file::read_settled;
 
@@ -43,7 +43,7 @@ impl Layer {
                     _ => "name a readable TOML file with --config",
                 };
                 findings.mistake(
-                    Origin::file(path),
+                    SettingOrigin::file(path),
                     "",
                     format!("cannot read the settings: {error}"),
                     remedy,
@@ -55,7 +55,7 @@ impl Layer {
         for error in &errors {
             // The error's `Display` would quote the line, which may contain a secret.
             let (line, column) = position(&text, error.span().map_or(0, |span| span.start));
-            let origin = Origin::File {
+            let origin = SettingOrigin::File {
                 file: path.to_owned(),
                 line,
                 column,
@@ -102,7 +102,7 @@ impl Document<'_> {
 
     fn read_value(&mut self, route: &Route, start: usize, value: &Spanned<DeValue<'_>>) {
         let (line, _) = position(self.text, start);
-        let origin = Origin::File {
+        let origin = SettingOrigin::File {
             file: self.file.to_owned(),
             line,
             column: 0,

@@ -9,8 +9,8 @@ use std::path::Path;
 use config::{Map, Value, ValueKind};
 
 use super::keys::{self, PREFIX};
-use super::mistake::{Findings, Origin, Origins};
-use super::route::{Route, Step};
+use super::mistake::{Findings, SettingOrigin, SettingOrigins};
+use super::route::{KeyStep, Route};
 use super::text_file::{LARGEST_SECRET, read_text, trimmed};
 use super::wipe::{wipe, wipe_kind};
 
@@ -24,7 +24,7 @@ const SEPARATOR: &str = "__";
 struct Assignment {
     route: Route,
     kind: ValueKind,
-    origin: Origin,
+    origin: SettingOrigin,
 }
 
 /// All values of one source.
@@ -66,7 +66,7 @@ impl Layer {
             let Some(rest) = upper.strip_prefix(PREFIX) else {
                 continue;
             };
-            let origin = Origin::Variable(variable.clone());
+            let origin = SettingOrigin::Variable(variable.clone());
             let Some(value) = value.to_str() else {
                 findings.mistake(origin, "", "the value is not UTF-8", "set it to UTF-8 text");
                 continue;
@@ -101,7 +101,7 @@ impl Layer {
             Ok(names) => names,
             Err(error) => {
                 findings.mistake(
-                    Origin::Credential(directory.to_owned()),
+                    SettingOrigin::Credential(directory.to_owned()),
                     "",
                     format!("cannot list the credentials directory: {error}"),
                     "unset CREDENTIALS_DIRECTORY, or let the daemon's user read it",
@@ -134,7 +134,7 @@ impl Layer {
                 continue;
             }
             let path = directory.join(name);
-            let origin = Origin::Credential(path.clone());
+            let origin = SettingOrigin::Credential(path.clone());
             let hub = Route::default().key("hub");
             let table = Route::default()
                 .key("instances")
@@ -172,7 +172,7 @@ impl Layer {
         layer
     }
 
-    pub(super) fn push(&mut self, route: &Route, kind: ValueKind, origin: &Origin) {
+    pub(super) fn push(&mut self, route: &Route, kind: ValueKind, origin: &SettingOrigin) {
         self.assignments.push(Assignment {
             route: route.clone(),
             kind,
@@ -184,7 +184,7 @@ impl Layer {
     pub(super) fn instances(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for assignment in &self.assignments {
-            if let [Step::Key(first), Step::Key(name), ..] = assignment.route.0.as_slice()
+            if let [KeyStep::Key(first), KeyStep::Key(name), ..] = assignment.route.0.as_slice()
                 && first == "instances"
                 && !names.contains(name)
             {
@@ -213,7 +213,7 @@ impl Layer {
     }
 
     /// Records the origin of every value, overriding those of earlier layers.
-    pub(super) fn note_origins(&self, origins: &mut Origins) {
+    pub(super) fn note_origins(&self, origins: &mut SettingOrigins) {
         for assignment in &self.assignments {
             let is_table = matches!(&assignment.kind, ValueKind::Table(_));
             if is_table && origins.contains_key(&assignment.route.to_string()) {
@@ -258,11 +258,11 @@ impl Layer {
 
 /// Returns the value at the end of a route, created as nil if missing. `None` if a value stands
 /// where a table belongs; the reader reports that.
-fn reach<'a>(root: &'a mut Value, steps: &[Step]) -> Option<&'a mut Value> {
+fn reach<'a>(root: &'a mut Value, steps: &[KeyStep]) -> Option<&'a mut Value> {
     let mut place = root;
     for step in steps {
         place = match step {
-            Step::Key(name) => {
+            KeyStep::Key(name) => {
                 if matches!(place.kind, ValueKind::Nil) {
                     place.kind = ValueKind::Table(Map::new());
                 }
@@ -273,7 +273,7 @@ fn reach<'a>(root: &'a mut Value, steps: &[Step]) -> Option<&'a mut Value> {
                     .entry(name.clone())
                     .or_insert_with(|| Value::new(None, ValueKind::Nil))
             }
-            Step::Index(index) => {
+            KeyStep::Index(index) => {
                 if matches!(place.kind, ValueKind::Nil) {
                     place.kind = ValueKind::Array(Vec::new());
                 }

@@ -8,7 +8,7 @@ use super::digests::ValueDigests;
 use super::embedded::{embed, follow};
 use super::file::{FileEnd, UNFINISHED};
 use super::layer::Layer;
-use super::mistake::{ConfigErrors, Findings, Mistake, Origin, Origins};
+use super::mistake::{ConfigErrors, Findings, Mistake, SettingOrigin, SettingOrigins};
 use super::reader::Reader;
 use super::route::Route;
 use super::settings::Settings;
@@ -63,7 +63,7 @@ impl Source {
     pub fn pass_over_unreadable_file(&mut self) -> Option<Mistake> {
         let file = self.file.take_if(|file| is_denied(file))?;
         Some(Mistake {
-            origin: Origin::file(&file),
+            origin: SettingOrigin::file(&file),
             key: String::new(),
             what: "this user may not read it; the defaults apply".to_owned(),
             remedy:
@@ -120,7 +120,7 @@ impl Loaded {
         if self.settings.instances.is_empty() {
             let mut findings = Findings::default();
             findings.mistake(
-                self.file.as_deref().map_or(Origin::Defaults, Origin::file),
+                self.file.as_deref().map_or(SettingOrigin::Defaults, SettingOrigin::file),
                 "instances",
                 "no instance is configured",
                 "add [instances.default] with its credentials, or use --embedded for a network of your own",
@@ -135,7 +135,7 @@ impl Loaded {
 fn warn_of_exposure(file: &Path, secret: bool, findings: &mut Findings) {
     if let Some(exposure) = exposure::changeable(file) {
         let (what, remedy) = (exposure.to_string(), exposure.remedy());
-        findings.warning(Origin::file(file), "", what, remedy);
+        findings.warning(SettingOrigin::file(file), "", what, remedy);
     }
     if let Some(exposure) = exposure::readable(file).filter(|_| secret) {
         let what = format!("{exposure}, which contains a secret");
@@ -143,7 +143,7 @@ fn warn_of_exposure(file: &Path, secret: bool, findings: &mut Findings) {
             "{}, or keep secrets in files of their own (secret_file, LoadCredential=)",
             exposure.remedy()
         );
-        findings.warning(Origin::file(file), "", what, remedy);
+        findings.warning(SettingOrigin::file(file), "", what, remedy);
     }
 }
 
@@ -179,7 +179,7 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
 
     let listen = Route::default().key("hub").key("listen");
     let hub_listen_is_set = layers.iter().any(|layer| layer.sets(&listen));
-    let mut origins = Origins::new();
+    let mut origins = SettingOrigins::new();
     // The library's builder is not used: it clones nested values, and leaves the secrets among them
     // in freed memory.
     let mut root = ::config::Value::new(None, ::config::ValueKind::Table(::config::Map::new()));
@@ -213,7 +213,7 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
         let origin = source
             .file
             .as_deref()
-            .map_or(Origin::Defaults, Origin::file);
+            .map_or(SettingOrigin::Defaults, SettingOrigin::file);
         let remedy = "end it with a newline: a reload refuses the file as it is";
         reader.findings.warning(origin, "", UNFINISHED, remedy);
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Origin of a setting. The order is that of the report.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Origin {
+pub enum SettingOrigin {
     /// A place in the settings file.
     File {
         file: PathBuf,
@@ -25,7 +25,7 @@ pub enum Origin {
     Defaults,
 }
 
-impl Origin {
+impl SettingOrigin {
     /// The file as a whole.
     pub(super) fn file(file: &Path) -> Self {
         Self::File {
@@ -36,7 +36,7 @@ impl Origin {
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for SettingOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { file, line: 0, .. } => write!(f, "{}", file.display()),
@@ -56,7 +56,7 @@ impl fmt::Display for Origin {
 /// One mistake or warning.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mistake {
-    pub origin: Origin,
+    pub origin: SettingOrigin,
     /// Empty for the file as a whole.
     pub key: String,
     /// The fault.
@@ -127,7 +127,7 @@ pub(super) struct Findings {
 impl Findings {
     pub(super) fn mistake(
         &mut self,
-        origin: Origin,
+        origin: SettingOrigin,
         key: impl fmt::Display,
         what: impl Into<String>,
         remedy: impl Into<String>,
@@ -142,7 +142,7 @@ impl Findings {
 
     pub(super) fn warning(
         &mut self,
-        origin: Origin,
+        origin: SettingOrigin,
         key: impl fmt::Display,
         what: impl Into<String>,
         remedy: impl Into<String>,
@@ -170,7 +170,7 @@ impl Findings {
 }
 
 /// Origins by key.
-pub(super) type Origins = BTreeMap<String, Origin>;
+pub(super) type SettingOrigins = BTreeMap<String, SettingOrigin>;
 
 /// Quotes `text` for a message: shortened, and without characters that break the line.
 pub(super) fn quoted(text: &str) -> String {
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn a_mistake_is_one_line_with_place_key_fault_and_remedy() {
         let mistake = Mistake {
-            origin: Origin::File {
+            origin: SettingOrigin::File {
                 file: "/etc/expd.toml".into(),
                 line: 3,
                 column: 0,
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn no_name_breaks_the_line() {
         let mistake = Mistake {
-            origin: Origin::Variable("EXPD__A\nexpd: all is well\u{1b}[2J".into()),
+            origin: SettingOrigin::Variable("EXPD__A\nexpd: all is well\u{1b}[2J".into()),
             key: "a\r\n\u{2028}b é".into(),
             what: "unknown key".into(),
             remedy: "add [instances.c\nd]".into(),

@@ -48,7 +48,7 @@ pub use embedded::{embed, follow, local_url};
 pub use expd_wire::{ProtocolChoice, SocketLibrary, TransportChoice};
 pub use host::{ApiHost, HostFault};
 pub use load::{DEFAULT_FILE, Loaded, Source, load};
-pub use mistake::{ConfigErrors, Mistake, Origin};
+pub use mistake::{ConfigErrors, Mistake, SettingOrigin};
 pub use named_socket::named_socket;
 pub use reference::reference;
 pub use settings::{

@@ -4,14 +4,14 @@ use config::{Value, ValueKind};
 
 use super::digests::ValueDigests;
 use super::keys::{self, Shape};
-use super::mistake::{Findings, Origin, Origins, quoted};
-use super::route::{Route, Step};
+use super::mistake::{Findings, SettingOrigin, SettingOrigins, quoted};
+use super::route::{KeyStep, Route};
 use super::settings::{INSTANCE_NAME_RULE, is_instance_name};
 use super::wipe::wipe;
 
 pub(super) struct Reader {
     pub(super) root: Value,
-    pub(super) origins: Origins,
+    pub(super) origins: SettingOrigins,
     pub(super) findings: Findings,
     /// Digests of the values, and of the files that some of them name.
     pub(super) digests: ValueDigests,
@@ -41,14 +41,14 @@ impl Reader {
     }
 
     /// Origin of a value, else of the nearest enclosing table.
-    pub(super) fn origin(&self, route: &Route) -> Origin {
+    pub(super) fn origin(&self, route: &Route) -> SettingOrigin {
         let mut route = route.clone();
         loop {
             if let Some(origin) = self.origins.get(&route.to_string()) {
                 return origin.clone();
             }
             if route.0.pop().is_none() {
-                return Origin::Defaults;
+                return SettingOrigin::Defaults;
             }
         }
     }
@@ -57,8 +57,8 @@ impl Reader {
         let mut place = &self.root;
         for step in &route.0 {
             place = match (step, &place.kind) {
-                (Step::Key(name), ValueKind::Table(table)) => table.get(name)?,
-                (Step::Index(index), ValueKind::Array(items)) => items.get(*index)?,
+                (KeyStep::Key(name), ValueKind::Table(table)) => table.get(name)?,
+                (KeyStep::Index(index), ValueKind::Array(items)) => items.get(*index)?,
                 _ => return None,
             };
         }
@@ -127,7 +127,7 @@ impl Reader {
         let origin = self.origin(route);
         let nearest = keys::nearest(section, name);
         let remedy = match &origin {
-            Origin::Variable(_) => {
+            SettingOrigin::Variable(_) => {
                 format!("did you mean {} ({nearest})?", keys::variable(&nearest))
             }
             _ => format!("did you mean {nearest}?"),

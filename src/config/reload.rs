@@ -10,7 +10,7 @@
 use super::file::UNFINISHED;
 use super::keys;
 use super::load::Loaded;
-use super::mistake::{ConfigErrors, Findings, Origin};
+use super::mistake::{ConfigErrors, Findings, SettingOrigin};
 use super::route::Route;
 use crate::access::AccessRule;
 
@@ -24,7 +24,10 @@ impl Loaded {
     /// looks truncated, and has or had rules.
     pub fn check_reload(&self, known: &[AccessRule]) -> Result<(), ConfigErrors> {
         let mut findings = Findings::default();
-        let origin = self.file.as_deref().map_or(Origin::Defaults, Origin::file);
+        let origin = self
+            .file
+            .as_deref()
+            .map_or(SettingOrigin::Defaults, SettingOrigin::file);
         let rules = &self.settings.access;
         // Rules about pages neither grant nor deny anything to other callers.
         if !rules.iter().any(AccessRule::is_of_programs)

@@ -6,25 +6,25 @@ use super::keys;
 
 /// One step of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum KeyStep {
     Key(String),
     Index(usize),
 }
 
 /// The route to a value: `hub.devices[0].uuid`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Route(pub(super) Vec<Step>);
+pub(super) struct Route(pub(super) Vec<KeyStep>);
 
 impl Route {
     pub(super) fn key(&self, name: &str) -> Self {
         let mut steps = self.0.clone();
-        steps.push(Step::Key(name.to_owned()));
+        steps.push(KeyStep::Key(name.to_owned()));
         Self(steps)
     }
 
     pub(super) fn item(&self, index: usize) -> Self {
         let mut steps = self.0.clone();
-        steps.push(Step::Index(index));
+        steps.push(KeyStep::Index(index));
         Self(steps)
     }
 
@@ -38,7 +38,7 @@ impl Route {
     /// Name of the last key.
     pub(super) fn name(&self) -> &str {
         match self.0.last() {
-            Some(Step::Key(name)) => name,
+            Some(KeyStep::Key(name)) => name,
             _ => "",
         }
     }
@@ -48,9 +48,9 @@ impl Route {
         let mut section = String::new();
         for step in &self.0 {
             match step {
-                Step::Index(_) => section.push_str("[]"),
-                Step::Key(_) if section == "instances" => section.push_str(".NAME"),
-                Step::Key(name) => section = keys::join(&section, name),
+                KeyStep::Index(_) => section.push_str("[]"),
+                KeyStep::Key(_) if section == "instances" => section.push_str(".NAME"),
+                KeyStep::Key(name) => section = keys::join(&section, name),
             }
         }
         section
@@ -61,9 +61,9 @@ impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, step) in self.0.iter().enumerate() {
             match step {
-                Step::Index(index) => write!(f, "[{index}]")?,
-                Step::Key(name) if position == 0 => f.write_str(name)?,
-                Step::Key(name) => write!(f, ".{name}")?,
+                KeyStep::Index(index) => write!(f, "[{index}]")?,
+                KeyStep::Key(name) if position == 0 => f.write_str(name)?,
+                KeyStep::Key(name) => write!(f, ".{name}")?,
             }
         }
         Ok(())

@@ -9,7 +9,7 @@ use config::{Value, ValueKind};
 
 use super::host::base_url;
 use super::keys::{self, ValueType};
-use super::mistake::{Origin, quoted};
+use super::mistake::{SettingOrigin, quoted};
 use super::reader::Reader;
 use super::route::Route;
 use super::units;
@@ -110,7 +110,7 @@ impl<'r> Section<'r> {
         let text = self.text(name)?;
         let origin = self.reader.origin(&self.at(name));
         Some(match origin {
-            Origin::File { file, .. } => file.parent().unwrap_or(Path::new("")).join(text),
+            SettingOrigin::File { file, .. } => file.parent().unwrap_or(Path::new("")).join(text),
             _ => PathBuf::from(text),
         })
     }
@@ -376,7 +376,7 @@ impl<'r> Section<'r> {
     fn is_variable(&self, name: &str) -> bool {
         !matches!(
             self.reader.origin(&self.route.key(name)),
-            Origin::File { .. }
+            SettingOrigin::File { .. }
         )
     }
 

@@ -14,7 +14,7 @@ use super::error::{IpcError, LONGEST_PATH};
 use super::folder::{self, Folder};
 use super::location;
 use super::lock::{Holder, Lock, LockOutcome};
-use super::probe::{Probe, new_socket, probe, probe_name};
+use super::probe::{SocketProbe, new_socket, probe, probe_name};
 use crate::access::{Peer, accounts};
 use crate::exposure::User;
 use expd_client::SocketPath;
@@ -234,13 +234,13 @@ fn remove_stale_file(path: &Path, folder: &Folder, name: &OsStr) -> Result<(), I
         });
     }
     match probe(&file) {
-        Ok(Probe::Stale) => match folder.remove(name) {
+        Ok(SocketProbe::Stale) => match folder.remove(name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(failed("remove the stale")(error))
             }
             _ => Ok(()),
         },
-        Ok(Probe::Live(peer)) => Err(IpcError::Busy {
+        Ok(SocketProbe::Live(peer)) => Err(IpcError::Busy {
             path: path.to_owned(),
             holder: match peer {
                 Some(Peer { pid: 1, .. }) => {
@@ -261,7 +261,7 @@ fn remove_stale_file(path: &Path, folder: &Folder, name: &OsStr) -> Result<(), I
 
 /// Error for a lock that another process holds. Only processes of this user and of root can lock a
 /// file that an expd created.
-fn lock_held(path: &Path, holder: &Holder, probe: io::Result<Probe>) -> IpcError {
+fn lock_held(path: &Path, holder: &Holder, probe: io::Result<SocketProbe>) -> IpcError {
     if !holder.is_trusted() {
         return IpcError::ForeignLock {
             path: path.to_owned(),
@@ -275,10 +275,10 @@ fn lock_held(path: &Path, holder: &Holder, probe: io::Result<Probe>) -> IpcError
     IpcError::Busy {
         path: path.to_owned(),
         holder: match (probe, holder.process()) {
-            (Ok(Probe::Live(Some(peer))), _) => {
+            (Ok(SocketProbe::Live(Some(peer))), _) => {
                 format!("another expd (pid {}) is listening", peer.pid)
             }
-            (Ok(Probe::Live(None)), _) => "another expd is listening".to_owned(),
+            (Ok(SocketProbe::Live(None)), _) => "another expd is listening".to_owned(),
             (_, Some(process)) => {
                 format!("another expd that starts or ends ({process}) has the lock")
             }

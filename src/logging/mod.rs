@@ -25,7 +25,7 @@ use std::time::{Instant, SystemTime};
 use log::{LevelFilter, Log, Metadata, Record};
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
-use self::rate_limit::{RateLimit, Verdict};
+use self::rate_limit::{RateLimit, RecordDecision};
 use self::record::LogRecord;
 use self::target::is_enabled;
 use self::writer::{Sink, Writer};
@@ -134,13 +134,13 @@ impl Log for Logger {
         }
         let now = Instant::now();
         self.report_suppressed(now, false);
-        let verdict = self.rate_limit().count(record, now);
-        if verdict == Verdict::Suppress {
+        let decision = self.rate_limit().count(record, now);
+        if decision == RecordDecision::Suppress {
             return;
         }
         debug_assert_level(record);
         let mut record = LogRecord::new(record, SystemTime::now());
-        if verdict == Verdict::ShowLast {
+        if decision == RecordDecision::ShowLast {
             record
                 .text
                 .push_str(" (similar records are suppressed for a minute)");

@@ -43,13 +43,13 @@ const OPERATOR_TARGET: &str = "expd::daemon";
 /// Counts of recent records by origin.
 #[derive(Default)]
 pub(super) struct RateLimit {
-    origins: HashMap<Origin, Tally>,
+    origins: HashMap<RecordOrigin, Tally>,
     /// Number of origins with suppressed records.
     suppressing: usize,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Origin {
+struct RecordOrigin {
     target: String,
     file: Option<&'static str>,
     line: Option<u32>,
@@ -69,7 +69,7 @@ struct Tally {
 
 /// Decision on a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum RecordDecision {
     Show,
     /// Shown, with a note that further ones are suppressed.
     ShowLast,
@@ -88,9 +88,9 @@ pub(super) struct Suppressed {
 
 impl RateLimit {
     /// Counts a record and decides on it.
-    pub fn count(&mut self, record: &Record<'_>, now: Instant) -> Verdict {
+    pub fn count(&mut self, record: &Record<'_>, now: Instant) -> RecordDecision {
         if record.level() > Level::Info || record.target().starts_with(OPERATOR_TARGET) {
-            return Verdict::Show;
+            return RecordDecision::Show;
         }
         let field = |key: &'static str| {
             let value = record.key_values().get(Key::from(key))?.to_string();
@@ -98,7 +98,7 @@ impl RateLimit {
         };
         let caller: Vec<_> = CALLER.into_iter().filter_map(field).collect();
         let names_caller = caller.iter().any(|(key, _)| key.starts_with("peer_"));
-        let origin = Origin {
+        let origin = RecordOrigin {
             target: record.target().to_owned(),
             file: record.file_static(),
             line: record.line(),
@@ -133,9 +133,9 @@ impl RateLimit {
         if tally.shown < most {
             tally.shown += 1;
             return if tally.shown == most {
-                Verdict::ShowLast
+                RecordDecision::ShowLast
             } else {
-                Verdict::Show
+                RecordDecision::Show
             };
         }
         if tally.suppressed == 0 {
@@ -146,7 +146,7 @@ impl RateLimit {
         let event = record.key_values().get(Key::from(EVENT));
         tally.event = event.and_then(|name| JournalEvent::from_name(&name.to_string()));
         tally.last = record.args().to_string().chars().take(MAX_QUOTED).collect();
-        Verdict::Suppress
+        RecordDecision::Suppress
     }
 
     /// Takes the counts whose window is over, or all of them.
@@ -198,7 +198,7 @@ mod tests {
         text: &str,
         level: Level,
         now: Instant,
-    ) -> Verdict {
+    ) -> RecordDecision {
         let mut record = |arguments: std::fmt::Arguments<'_>| {
             let record = Record::builder()
                 .level(level)
@@ -217,13 +217,13 @@ mod tests {
         let mut shown = 0;
         for turn in 0..1000 {
             let text = format!("refused {turn}");
-            let verdict = count(&mut limit, "expd::hub", &text, Level::Info, start);
-            shown += u32::from(verdict != Verdict::Suppress);
+            let decision = count(&mut limit, "expd::hub", &text, Level::Info, start);
+            shown += u32::from(decision != RecordDecision::Suppress);
         }
         assert_eq!(shown, MAX_SHOWN);
         // Other origins are not affected.
         let other = count(&mut limit, "h2", "x", Level::Warn, start);
-        assert_eq!(other, Verdict::Show);
+        assert_eq!(other, RecordDecision::Show);
         assert_eq!(limit.due(start, false), []);
         let later = start + WINDOW;
         let suppressed = Suppressed {
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(limit.due(later, false), [suppressed]);
         assert_eq!(limit.due(later, true), []);
         let again = count(&mut limit, "expd::hub", "x", Level::Info, later);
-        assert_eq!(again, Verdict::Show);
+        assert_eq!(again, RecordDecision::Show);
     }
 
     #[test]
@@ -258,10 +258,10 @@ mod tests {
             limit.count(&record, start)
         };
         let shown = (0..1000)
-            .filter(|_| count("7") != Verdict::Suppress)
+            .filter(|_| count("7") != RecordDecision::Suppress)
             .count();
         assert_eq!(u32::try_from(shown).unwrap(), MAX_SHOWN_OF_CALLER);
-        assert_eq!(count("8"), Verdict::Show);
+        assert_eq!(count("8"), RecordDecision::Show);
         let due = limit.due(start + WINDOW, false);
         let [suppressed] = &due[..] else {
             panic!("{due:?}")
@@ -275,12 +275,15 @@ mod tests {
         let (mut limit, start) = (RateLimit::default(), Instant::now());
         for turn in 0..10 * MAX_SHOWN {
             let now = start + turn * (WINDOW / MAX_SHOWN);
-            let verdict = count(&mut limit, "expd::hub", "x", Level::Warn, now);
-            assert_ne!(verdict, Verdict::Suppress, "{turn}");
+            let decision = count(&mut limit, "expd::hub", "x", Level::Warn, now);
+            assert_ne!(decision, RecordDecision::Suppress, "{turn}");
         }
         for _ in 0..10 * MAX_SHOWN {
             for (target, level) in [("expd::daemon::reload", Level::Error), ("a", Level::Debug)] {
-                assert_eq!(count(&mut limit, target, "x", level, start), Verdict::Show);
+                assert_eq!(
+                    count(&mut limit, target, "x", level, start),
+                    RecordDecision::Show
+                );
             }
         }
     }

@@ -39,7 +39,7 @@ pub(super) struct LogRecord {
 
 impl LogRecord {
     pub fn new(record: &Record<'_>, at: SystemTime) -> Self {
-        let mut fields = Fields::default();
+        let mut fields = RecordFields::default();
         // The visitor does not fail. A record whose own values fail keeps those read so far.
         record.key_values().visit(&mut fields).ok();
         Self {
@@ -121,12 +121,12 @@ impl LogRecord {
 }
 
 #[derive(Default)]
-struct Fields {
+struct RecordFields {
     event: Option<JournalEvent>,
     pairs: Vec<(String, String)>,
 }
 
-impl<'kvs> VisitSource<'kvs> for Fields {
+impl<'kvs> VisitSource<'kvs> for RecordFields {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
         if key.as_str() == EVENT {
             self.event = JournalEvent::from_name(&bounded(value, MAX_KEY));
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn the_journal_gets_it_with_fields_of_its_own() {
         let describe = |record: &Record<'_>| {
-            let mut pairs = Fields::default();
+            let mut pairs = RecordFields::default();
             record.key_values().visit(&mut pairs).unwrap();
             format!(
                 "{} {} {} {:?} {:?} {:?} {:?}",

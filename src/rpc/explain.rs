@@ -7,7 +7,7 @@ use tonic::Status;
 
 use super::context::ServiceContext;
 use super::{convert, error};
-use crate::access::{Action, Caller, Grant, Miss, Page, Refusal, Verb};
+use crate::access::{Action, Caller, Grant, Miss, PageIdentity, Refusal, Verb};
 use crate::bridge::Bridges;
 use expd_domain::{ApiPath, Channel, Quoted};
 use expd_proto as proto;
@@ -80,7 +80,7 @@ async fn subject(
         }
         Some(Asked::App(app)) => {
             check().await?;
-            return Ok(Caller::of_page(Page {
+            return Ok(Caller::of_page(PageIdentity {
                 app: app.as_str().into(),
                 origin: "any origin".into(),
             }));

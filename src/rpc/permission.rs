@@ -16,7 +16,7 @@ use expd_domain::{Channel, NameSet};
 pub(super) struct StreamPermission {
     policies: watch::Receiver<Arc<AccessPolicy>>,
     /// Wakes a stream that waits.
-    change: Change,
+    change: PolicyChange,
     /// The waker that `change` holds. Comparing it spares polling `change` after each delivery.
     registered: Option<Waker>,
     caller: Caller,
@@ -98,9 +98,9 @@ impl StreamPermission {
 }
 
 /// Resolves to the receiver once the policy has changed.
-type Change = Pin<Box<dyn Future<Output = watch::Receiver<Arc<AccessPolicy>>> + Send>>;
+type PolicyChange = Pin<Box<dyn Future<Output = watch::Receiver<Arc<AccessPolicy>>> + Send>>;
 
-fn next_change(mut policies: watch::Receiver<Arc<AccessPolicy>>) -> Change {
+fn next_change(mut policies: watch::Receiver<Arc<AccessPolicy>>) -> PolicyChange {
     policies.mark_unchanged();
     // Unconstrained: without budget left, the task would be polled again with no waker registered.
     Box::pin(unconstrained(async move {

@@ -42,12 +42,12 @@ pub(super) fn check(message: &[u8], payload: Option<u32>) -> Result<(), Status> 
     let payload = payload.map(u64::from);
     let mut rest = message.len();
     let (mut bytes, mut values) = (0, 0);
-    for (number, field) in Fields(message) {
+    for (number, field) in MessageFields(message) {
         if Some(number) != payload {
             continue;
         }
         rest = rest.saturating_sub(field.len());
-        for (number, value) in Fields(field) {
+        for (number, value) in MessageFields(field) {
             if number == VALUE {
                 bytes += value.len();
                 if bytes > MAX_BYTES || !count(value, &mut values, MAX_DEPTH) {
@@ -74,13 +74,12 @@ fn count(value: &[u8], values: &mut usize, levels: usize) -> bool {
         return true;
     };
     *values <= MAX_VALUES
-        && Fields(value).all(|(number, field)| match number {
-            LIST => {
-                Fields(field).all(|(number, item)| number != VALUES || count(item, values, levels))
-            }
-            STRUCT => Fields(field).all(|(number, entry)| {
+        && MessageFields(value).all(|(number, field)| match number {
+            LIST => MessageFields(field)
+                .all(|(number, item)| number != VALUES || count(item, values, levels)),
+            STRUCT => MessageFields(field).all(|(number, entry)| {
                 number != FIELDS
-                    || Fields(entry)
+                    || MessageFields(entry)
                         .all(|(number, item)| number != ENTRY_VALUE || count(item, values, levels))
             }),
             _ => true,
@@ -88,9 +87,9 @@ fn count(value: &[u8], values: &mut usize, levels: usize) -> bool {
 }
 
 /// Number and bytes of a message's length-delimited fields, as far as it is well-formed.
-struct Fields<'a>(&'a [u8]);
+struct MessageFields<'a>(&'a [u8]);
 
-impl<'a> Iterator for Fields<'a> {
+impl<'a> Iterator for MessageFields<'a> {
     type Item = (u64, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -113,7 +112,7 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-impl<'a> Fields<'a> {
+impl<'a> MessageFields<'a> {
     fn varint(&mut self) -> Option<u64> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {

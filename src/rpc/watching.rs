@@ -28,14 +28,14 @@ pub(super) struct StatusWatch {
     reloads: BoxStream<'static, ()>,
     runs: BoxStream<'static, ()>,
     /// The configured instances, and those that the caller's user runs.
-    instances: Vec<Instance>,
+    instances: Vec<WatchedInstance>,
     /// Events to report: at most one for each instance, and one more for each that has ended.
     pending: VecDeque<proto::LinkEvent>,
     ended: bool,
 }
 
 /// One watched instance.
-struct Instance {
+struct WatchedInstance {
     id: InstanceId,
     name: String,
     transient: bool,
@@ -92,7 +92,7 @@ impl StatusWatch {
         let states = WatchStream::new(bridge.link.clone()).map(Some).chain(end);
         self.links
             .push(states.map(move |status| (id, status)).boxed());
-        self.instances.push(Instance {
+        self.instances.push(WatchedInstance {
             id,
             name: bridge.name.clone(),
             transient: bridge.user.is_some(),
@@ -131,7 +131,7 @@ impl StatusWatch {
         };
         if status.is_none() {
             let instance = self.instances.remove(at);
-            let same = |other: &Instance| other.name == instance.name;
+            let same = |other: &WatchedInstance| other.name == instance.name;
             // A replaced instance continues under its name.
             if !self.instances.iter().any(same) {
                 let why = if instance.transient {

@@ -112,13 +112,13 @@ impl Amount {
 
 #[derive(Debug, Default)]
 struct Inner {
-    entries: BTreeMap<Key, HitCount>,
+    entries: BTreeMap<HitKey, HitCount>,
     /// Names of web apps, by their holders' numbers.
     apps: BTreeMap<u32, String>,
 }
 
 /// A limit, the holder that was refused (none for the shared counter), and its program (likewise).
-type Key = (Limit, Option<Holder>, Option<Program>);
+type HitKey = (Limit, Option<Holder>, Option<Program>);
 
 #[derive(Clone, Copy, Debug)]
 struct HitCount {
@@ -229,7 +229,7 @@ impl LimitHits {
 
 impl Inner {
     /// The key under which a refusal is counted, with room for it.
-    fn key(&mut self, limit: Limit, asker: Asker) -> Key {
+    fn key(&mut self, limit: Limit, asker: Asker) -> HitKey {
         let holder = Some(asker.holder);
         let key = (limit, holder, asker.program);
         if self.entries.contains_key(&key) {

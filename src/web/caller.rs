@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use super::error;
 use super::state::WebState;
 use super::tokens::Claims;
-use crate::access::{Action, Caller, Page, Refusal, report_limit, report_refusal};
+use crate::access::{Action, Caller, PageIdentity, Refusal, report_limit, report_refusal};
 use crate::bridge::{Bridge, BridgeError};
 use crate::config::WebApp;
 use crate::router::WebPage;
@@ -113,7 +113,7 @@ impl PageCaller {
             ApiError::busy("network.instance", message)
         })?;
         let origin: Arc<str> = origin.into();
-        let page = Page {
+        let page = PageIdentity {
             app: app.name.as_str().into(),
             origin: origin.clone(),
         };

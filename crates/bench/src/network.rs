@@ -24,7 +24,7 @@ const QUEUE: usize = 64;
 type Batch = Arc<Vec<Message>>;
 
 #[derive(Default)]
-struct Network {
+struct LoadNetwork {
     sockets: Mutex<Vec<mpsc::Sender<Batch>>>,
     connections: AtomicU64,
     bytes: AtomicU64,
@@ -32,7 +32,7 @@ struct Network {
 
 /// Serves until the order to start, then sends, and reports what it sent.
 pub async fn run(folder: &Path, port: u16) {
-    let network = Arc::new(Network::default());
+    let network = Arc::new(LoadNetwork::default());
     let listener = bind(port);
     let port = listener.local_addr().unwrap().port();
     let credit = load::credit(&folder.join("network-credit"));
@@ -69,7 +69,7 @@ fn bind(port: u16) -> TcpListener {
     socket.listen(1024).unwrap()
 }
 
-impl Network {
+impl LoadNetwork {
     async fn meet(&self, mut stream: TcpStream, port: u16) {
         stream.set_nodelay(true).unwrap();
         let mut head = vec![0; 4096];
@@ -152,7 +152,7 @@ impl Network {
 }
 
 struct Feed {
-    network: Arc<Network>,
+    network: Arc<LoadNetwork>,
     sent: u64,
 }
 

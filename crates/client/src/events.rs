@@ -48,7 +48,7 @@ pub enum InstanceEvent {
 /// [`next`](Self::next).
 pub struct InstanceEvents {
     exp: Exp,
-    source: Source,
+    source: EventSource,
     stopped: watch::Receiver<bool>,
     /// Events to be returned; one change causes at most three.
     queue: VecDeque<InstanceEvent>,
@@ -62,7 +62,7 @@ pub struct InstanceEvents {
 }
 
 /// Input that may cause events.
-enum Change {
+enum StatusInput {
     Stopped,
     Link(OwnEvent),
     /// The identity is to be polled.
@@ -71,7 +71,7 @@ enum Change {
 
 type LinkEvents = Pin<Box<dyn Stream<Item = Result<LinkEvent, ClientError>> + Send>>;
 
-enum Source {
+enum EventSource {
     /// The daemon's watch of all links; `None` while the daemon is gone, until the next attempt.
     Daemon(Option<LinkEvents>, Instant),
     /// The keeper of this program's own identity, and its first event.
@@ -90,9 +90,9 @@ impl Exp {
         let source = match self.own() {
             Some(own) => {
                 let (first, following) = own.events();
-                Source::Own(Some(first), following)
+                EventSource::Own(Some(first), following)
             }
-            None => Source::Daemon(None, Instant::now()),
+            None => EventSource::Daemon(None, Instant::now()),
         };
         InstanceEvents {
             stopped: self.stopped(),
@@ -155,20 +155,20 @@ impl InstanceEvents {
             if self.is_ended {
                 return Ok(None);
             }
-            match self.change().await? {
-                Change::Stopped => {
+            match self.next_input().await? {
+                StatusInput::Stopped => {
                     self.go_offline_from_online("it was stopped");
                     self.is_ended = true;
                 }
-                Change::Link(OwnEvent::Link(event)) => self.on_link_event(event).await,
-                Change::Link(OwnEvent::Lost(reason)) => self.go_offline(&reason),
-                Change::Look => self.look_at_identity().await,
+                StatusInput::Link(OwnEvent::Link(event)) => self.on_link_event(event).await,
+                StatusInput::Link(OwnEvent::Lost(reason)) => self.go_offline(&reason),
+                StatusInput::Look => self.look_at_identity().await,
             }
         }
     }
 
     /// Waits for the first input.
-    async fn change(&mut self) -> Result<Change, ClientError> {
+    async fn next_input(&mut self) -> Result<StatusInput, ClientError> {
         let look_at = self.look_at;
         let stopped = std::pin::pin!(self.stopped.wait_for(|stopped| *stopped));
         let look = std::pin::pin!(async {
@@ -179,9 +179,9 @@ impl InstanceEvents {
         });
         let change = std::pin::pin!(self.source.next(&self.exp, &mut self.failures));
         Ok(match select(stopped, select(change, look)).await {
-            Either::Left(_) => Change::Stopped,
-            Either::Right((Either::Left((change, _)), _)) => Change::Link(change?),
-            Either::Right((Either::Right(_), _)) => Change::Look,
+            Either::Left(_) => StatusInput::Stopped,
+            Either::Right((Either::Left((change, _)), _)) => StatusInput::Link(change?),
+            Either::Right((Either::Right(_), _)) => StatusInput::Look,
         })
     }
 
@@ -244,7 +244,7 @@ impl InstanceEvents {
     }
 }
 
-impl Source {
+impl EventSource {
     /// The next change of the link. Cancel-safe.
     async fn next(&mut self, exp: &Exp, failures: &mut u32) -> Result<OwnEvent, ClientError> {
         match self {

@@ -166,14 +166,14 @@ pub struct Listener {
     cleared: watch::Receiver<()>,
     stopped: watch::Receiver<bool>,
     /// Taken from the stream but not returned yet, with the position before it.
-    held: Option<Held>,
+    held: Option<ReadAhead>,
     /// Broadcasts that were too old, not reported yet.
     expired: Option<Gap>,
     is_ended: bool,
 }
 
 /// An item of the stream, and the position before it.
-type Held = (Result<Option<Event>, ClientError>, Option<Position>);
+type ReadAhead = (Result<Option<Event>, ClientError>, Option<Position>);
 
 impl Listener {
     async fn open(request: OpenListener<'_>) -> Result<Self, ClientError> {

@@ -50,7 +50,7 @@ struct SortField {
 
 /// Results of a query.
 #[derive(Debug, Default)]
-pub(super) struct Page {
+pub(super) struct ResultPage {
     /// Number of all matching documents, on this page or not.
     pub total: usize,
     pub results: Vec<Arc<Payload>>,
@@ -90,7 +90,7 @@ impl CollectionQuery {
     }
 
     /// Runs the query over all documents of a collection.
-    pub(super) async fn run(self, documents: Vec<Arc<Payload>>) -> Result<Page, ApiError> {
+    pub(super) async fn run(self, documents: Vec<Arc<Payload>>) -> Result<ResultPage, ApiError> {
         let bytes: usize = documents.iter().map(|one| one.as_str().len()).sum();
         if bytes <= INLINE_BYTES || self.filters.is_empty() && self.sort.is_empty() {
             return Ok(self.page(documents));
@@ -101,7 +101,7 @@ impl CollectionQuery {
     }
 
     /// The page of these documents.
-    pub(super) fn page(&self, mut documents: Vec<Arc<Payload>>) -> Page {
+    pub(super) fn page(&self, mut documents: Vec<Arc<Payload>>) -> ResultPage {
         documents.retain(|document| self.matches(document.as_str()));
         if !self.sort.is_empty() {
             documents.sort_by_cached_key(|document| SortKeys::new(&self.sort, document));
@@ -119,7 +119,7 @@ impl CollectionQuery {
             })
             .map(|(_, document)| document)
             .collect();
-        Page { total, results }
+        ResultPage { total, results }
     }
 
     fn matches(&self, text: &str) -> bool {
@@ -276,7 +276,7 @@ impl PartialEq for SortKeys {
 
 impl Eq for SortKeys {}
 
-impl Page {
+impl ResultPage {
     /// Answers `{"total","results"}`.
     pub(super) fn into_response(self) -> Response {
         let results: Vec<&str> = self.results.iter().map(|one| one.as_str()).collect();

@@ -48,7 +48,7 @@ struct Devices {
 #[derive(Serialize, Deserialize)]
 struct StoredDevice {
     secret: Secret,
-    origin: Origin,
+    origin: DeviceOrigin,
 }
 
 /// Secret of a device, and its fingerprint in tokens: tokens based on an earlier secret end when
@@ -57,13 +57,13 @@ struct StoredDevice {
 pub(super) struct Device {
     pub secret: Secret,
     pub fingerprint: u64,
-    pub origin: Origin,
+    pub origin: DeviceOrigin,
 }
 
 /// Source of a device, which decides how it is forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum Origin {
+pub(super) enum DeviceOrigin {
     /// The settings name it, again at each start.
     Settings,
     /// The operator paired it.
@@ -86,7 +86,7 @@ impl Directory {
         for HubDevice { uuid, secret } in &settings.devices {
             let digest = digest(uuid, secret);
             if revoked.get(uuid) != Some(&digest) {
-                devices.add(&tokens, uuid, secret.clone(), Origin::Settings);
+                devices.add(&tokens, uuid, secret.clone(), DeviceOrigin::Settings);
             }
             devices.configured.insert(uuid.clone(), digest);
         }
@@ -138,7 +138,7 @@ impl Directory {
     }
 
     /// All devices that may log in, sorted by uuid.
-    pub(super) fn devices(&self) -> Vec<(String, Origin)> {
+    pub(super) fn devices(&self) -> Vec<(String, DeviceOrigin)> {
         let devices = lock(&self.devices);
         let known = devices.known.iter();
         let mut all: Vec<_> = known.map(|(uuid, d)| (uuid.clone(), d.origin)).collect();
@@ -197,7 +197,7 @@ impl Directory {
         };
         *slot = Some(credentials.clone());
         let secret = credentials.secret.clone();
-        devices.add(&self.tokens, &uuid, secret, Origin::Pairing);
+        devices.add(&self.tokens, &uuid, secret, DeviceOrigin::Pairing);
         Ok(credentials)
     }
 
@@ -216,7 +216,7 @@ impl Directory {
             return Err(too_many_devices());
         }
         let secret = secret.unwrap_or_else(random_secret);
-        devices.add(&self.tokens, uuid, secret.clone(), Origin::Resource);
+        devices.add(&self.tokens, uuid, secret.clone(), DeviceOrigin::Resource);
         Ok(secret)
     }
 
@@ -232,7 +232,7 @@ impl Directory {
         let Some(device) = devices.known.remove(uuid) else {
             return false;
         };
-        if device.origin != Origin::Settings {
+        if device.origin != DeviceOrigin::Settings {
             devices.store.put(Table::Devices, uuid, None);
         }
         if let Some(digest) = devices.configured.get(uuid) {
@@ -249,9 +249,9 @@ impl Devices {
         self.known.len() >= MAX_DEVICES && !self.known.contains_key(uuid)
     }
 
-    fn add(&mut self, tokens: &Tokens, uuid: &str, secret: Secret, origin: Origin) {
+    fn add(&mut self, tokens: &Tokens, uuid: &str, secret: Secret, origin: DeviceOrigin) {
         let fingerprint = tokens.fingerprint(uuid, &secret);
-        if origin != Origin::Settings {
+        if origin != DeviceOrigin::Settings {
             let stored = serde_json::json!({"secret": secret.expose(), "origin": origin});
             self.store
                 .put(Table::Devices, uuid, Some(stored.to_string()));

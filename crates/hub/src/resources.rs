@@ -24,7 +24,7 @@ use serde_json::{Map, Value};
 
 use super::body::{JsonBody, PathParams, SMALL_BODY, json};
 use super::collection_query::CollectionQuery;
-use super::directory::Origin;
+use super::directory::DeviceOrigin;
 use super::disconnect::disconnect;
 use super::error::ApiError;
 use super::login::Login;
@@ -171,8 +171,8 @@ pub(super) fn delete(
         _ => None,
     };
     match device.as_ref().map(|device| device.origin) {
-        None | Some(Origin::Resource) => {}
-        Some(Origin::Settings | Origin::Pairing) => {
+        None | Some(DeviceOrigin::Resource) => {}
+        Some(DeviceOrigin::Settings | DeviceOrigin::Pairing) => {
             return Err(ApiError::new(
                 StatusCode::CONFLICT,
                 "resource.inUse",

@@ -10,7 +10,7 @@ use super::content_files::ContentFiles;
 use super::content_tree::ContentTree;
 use super::counters::Counters;
 use super::data_store::DataStore;
-use super::directory::{Directory, Origin};
+use super::directory::{DeviceOrigin, Directory};
 use super::disk::Disk;
 use super::error::ApiError;
 use super::keys::Keys;
@@ -85,7 +85,7 @@ impl HubState {
             if has_document {
                 continue;
             }
-            if origin == Origin::Resource {
+            if origin == DeviceOrigin::Resource {
                 // The process was killed while the device was created or deleted.
                 directory.forget_device(&uuid);
             } else {

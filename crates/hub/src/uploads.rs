@@ -106,7 +106,7 @@ async fn receive_form(
     let mut multipart = multipart
         .await
         .map_err(|error| ApiError::bad_request("request.body.malformed", error.body_text()))?;
-    let mut fields = Fields {
+    let mut fields = FormFields {
         hub,
         owner,
         unparsed,
@@ -123,7 +123,7 @@ async fn receive_form(
     received
 }
 
-struct Fields<'a> {
+struct FormFields<'a> {
     hub: &'a Arc<HubState>,
     owner: &'a str,
     unparsed: Arc<AtomicI64>,
@@ -131,7 +131,7 @@ struct Fields<'a> {
     progress: usize,
 }
 
-impl Fields<'_> {
+impl FormFields<'_> {
     async fn all(&mut self, multipart: &mut Multipart) -> Result<Form, ApiError> {
         let mut form = Form::default();
         let mut fields = 0;

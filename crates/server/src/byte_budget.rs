@@ -12,11 +12,11 @@ use super::lock::lock;
 pub struct ByteBudget<O: Eq + Hash + Clone> {
     total: usize,
     each: usize,
-    held: Mutex<Held<O>>,
+    held: Mutex<HeldBytes<O>>,
     released: Notify,
 }
 
-struct Held<O> {
+struct HeldBytes<O> {
     all: usize,
     /// Reserved bytes of owners with reservations.
     owners: HashMap<O, usize>,
@@ -28,7 +28,7 @@ impl<O: Eq + Hash + Clone> ByteBudget<O> {
         Arc::new(Self {
             total,
             each,
-            held: Mutex::new(Held {
+            held: Mutex::new(HeldBytes {
                 all: 0,
                 owners: HashMap::new(),
             }),

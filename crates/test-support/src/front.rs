@@ -21,7 +21,7 @@ pub struct Front {
 
 /// Treatment of a connection.
 #[derive(Clone)]
-pub enum Kind {
+pub enum FrontKind {
     /// Hands everything on to a port, until it is frozen: then nothing more, and no end either.
     Pass(u16),
     /// Like `Pass`, but answers a WebSocket handshake with this status line.
@@ -36,7 +36,7 @@ pub enum Kind {
 }
 
 impl Front {
-    pub async fn start(kind: Kind) -> Self {
+    pub async fn start(kind: FrontKind) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let passed = Arc::new(AtomicUsize::new(0));
@@ -75,13 +75,13 @@ impl Front {
 }
 
 async fn serve(
-    kind: Kind,
+    kind: FrontKind,
     mut client: TcpStream,
     passed: Arc<AtomicUsize>,
     mut frozen: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
     match kind {
-        Kind::Pass(port) => {
+        FrontKind::Pass(port) => {
             let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
             passed.fetch_add(1, Ordering::SeqCst);
             let freezing = async { drop(frozen.wait_for(|frozen| *frozen).await) };
@@ -90,7 +90,7 @@ async fn serve(
                 () = freezing => std::future::pending().await,
             }
         }
-        Kind::NoUpgrade(port, status) => {
+        FrontKind::NoUpgrade(port, status) => {
             let head = head(&mut client).await?;
             if is_upgrade(&head) {
                 let answer =
@@ -100,19 +100,19 @@ async fn serve(
             }
             pass(&mut client, port, head.as_bytes(), &passed).await?;
         }
-        Kind::SilentUpgrade(port) => {
+        FrontKind::SilentUpgrade(port) => {
             let head = head(&mut client).await?;
             if is_upgrade(&head) {
                 std::future::pending::<()>().await;
             }
             pass(&mut client, port, head.as_bytes(), &passed).await?;
         }
-        Kind::Tls(port, acceptor) => {
+        FrontKind::Tls(port, acceptor) => {
             if let Ok(mut client) = acceptor.accept(client).await {
                 pass(&mut client, port, b"", &passed).await?;
             }
         }
-        Kind::Proxy(credentials) => proxy(client, credentials, &passed).await?,
+        FrontKind::Proxy(credentials) => proxy(client, credentials, &passed).await?,
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use clap::Args;
 use tokio::time::MissedTickBehavior;
 
-use self::screen::{Key, Screen, keys};
+use self::screen::{KeyAction, Screen, keys};
 use self::view::{Line, View};
 use super::daemon_socket::DaemonSocket;
 use super::failure::Failure;
@@ -143,11 +143,11 @@ impl Top {
                     pages += 1;
                 }
                 key = keys.recv() => match key {
-                    None | Some(Key::Quit) => return Ok(()),
-                    Some(Key::Pause) => paused = !paused,
-                    Some(Key::Up) => top = top.saturating_sub(1),
-                    Some(Key::Down) => top = (top + 1).min(lines.len().saturating_sub(1)),
-                    Some(Key::Redraw) => screen.clear().map_err(Failure::Output)?,
+                    None | Some(KeyAction::Quit) => return Ok(()),
+                    Some(KeyAction::Pause) => paused = !paused,
+                    Some(KeyAction::Up) => top = top.saturating_sub(1),
+                    Some(KeyAction::Down) => top = (top + 1).min(lines.len().saturating_sub(1)),
+                    Some(KeyAction::Redraw) => screen.clear().map_err(Failure::Output)?,
                 }
             }
             let bottom = match (&fault, paused) {

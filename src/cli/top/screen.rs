@@ -26,7 +26,7 @@ const UNKNOWN: Rect = Rect::new(0, 0, 80, 24);
 
 /// Action of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Key {
+pub(super) enum KeyAction {
     Quit,
     Pause,
     Up,
@@ -149,13 +149,13 @@ fn give_back() {
 }
 
 /// Pressed keys, read by a separate thread that ends with the process.
-pub(super) fn keys() -> mpsc::Receiver<Key> {
+pub(super) fn keys() -> mpsc::Receiver<KeyAction> {
     let (sender, keys) = mpsc::channel(8);
     std::thread::spawn(move || {
         while let Ok(event) = event::read() {
             let key = match event {
                 Event::Key(key) if key.kind != KeyEventKind::Release => meaning(key),
-                Event::Resize(..) => Some(Key::Redraw),
+                Event::Resize(..) => Some(KeyAction::Redraw),
                 _ => None,
             };
             // Keys that arrive faster than they are handled are dropped.
@@ -169,21 +169,21 @@ pub(super) fn keys() -> mpsc::Receiver<Key> {
     keys
 }
 
-fn meaning(key: KeyEvent) -> Option<Key> {
+fn meaning(key: KeyEvent) -> Option<KeyAction> {
     if key.modifiers.contains(KeyModifiers::CONTROL) {
         // No other keys: a break on a serial line sends a zero byte, which is Control and the space
         // bar.
         return match key.code {
-            KeyCode::Char('c' | 'd') => Some(Key::Quit),
-            KeyCode::Char('l') => Some(Key::Redraw),
+            KeyCode::Char('c' | 'd') => Some(KeyAction::Quit),
+            KeyCode::Char('l') => Some(KeyAction::Redraw),
             _ => None,
         };
     }
     match key.code {
-        KeyCode::Char('q') | KeyCode::Esc => Some(Key::Quit),
-        KeyCode::Char('p' | ' ') => Some(Key::Pause),
-        KeyCode::Char('k') | KeyCode::Up => Some(Key::Up),
-        KeyCode::Char('j') | KeyCode::Down => Some(Key::Down),
+        KeyCode::Char('q') | KeyCode::Esc => Some(KeyAction::Quit),
+        KeyCode::Char('p' | ' ') => Some(KeyAction::Pause),
+        KeyCode::Char('k') | KeyCode::Up => Some(KeyAction::Up),
+        KeyCode::Char('j') | KeyCode::Down => Some(KeyAction::Down),
         _ => None,
     }
 }
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn a_break_on_a_serial_line_is_no_key() {
         let pressed = |modifiers| meaning(KeyEvent::new(KeyCode::Char(' '), modifiers));
-        assert_eq!(pressed(KeyModifiers::NONE), Some(Key::Pause));
+        assert_eq!(pressed(KeyModifiers::NONE), Some(KeyAction::Pause));
         assert_eq!(pressed(KeyModifiers::CONTROL), None);
     }
 }

@@ -25,7 +25,7 @@ const ENCRYPTED_STORES: [&str; 3] = [
 #[derive(Debug)]
 pub(super) struct Credential {
     name: String,
-    origin: Origin,
+    origin: CredentialOrigin,
 }
 
 /// Credentials of a unit in the order of its lines: each line adds one, replaces an earlier one, or
@@ -76,7 +76,7 @@ impl Credentials {
 }
 
 #[derive(Debug)]
-enum Origin {
+enum CredentialOrigin {
     File(PathBuf),
     Text(Secret),
     EncryptedFile(PathBuf),
@@ -110,15 +110,21 @@ impl Credential {
             }
         };
         let origin = match (key, source) {
-            ("LoadCredential", "") => stored(STORES).map(Origin::File),
-            ("LoadCredential", path) if path.starts_with('/') => Some(Origin::File(named(path)?)),
-            ("LoadCredentialEncrypted", "") => stored(ENCRYPTED_STORES).map(Origin::EncryptedFile),
-            ("LoadCredentialEncrypted", path) if path.starts_with('/') => {
-                Some(Origin::EncryptedFile(named(path)?))
+            ("LoadCredential", "") => stored(STORES).map(CredentialOrigin::File),
+            ("LoadCredential", path) if path.starts_with('/') => {
+                Some(CredentialOrigin::File(named(path)?))
             }
-            ("SetCredential", text) => Some(Origin::Text(Secret::new(text))),
-            ("SetCredentialEncrypted", text) => Some(Origin::EncryptedText(text.to_owned())),
-            _ => Some(Origin::Manager),
+            ("LoadCredentialEncrypted", "") => {
+                stored(ENCRYPTED_STORES).map(CredentialOrigin::EncryptedFile)
+            }
+            ("LoadCredentialEncrypted", path) if path.starts_with('/') => {
+                Some(CredentialOrigin::EncryptedFile(named(path)?))
+            }
+            ("SetCredential", text) => Some(CredentialOrigin::Text(Secret::new(text))),
+            ("SetCredentialEncrypted", text) => {
+                Some(CredentialOrigin::EncryptedText(text.to_owned()))
+            }
+            _ => Some(CredentialOrigin::Manager),
         };
         let name = name.to_owned();
         Ok(origin.map(|origin| Self { name, origin }))
@@ -136,12 +142,14 @@ impl Credential {
             return Ok(None);
         }
         let decrypted = match &self.origin {
-            Origin::File(file) => return symlink(file, target).map(|()| None),
-            Origin::Text(text) => return write(&target, text.expose().as_bytes()).map(|()| None),
+            CredentialOrigin::File(file) => return symlink(file, target).map(|()| None),
+            CredentialOrigin::Text(text) => {
+                return write(&target, text.expose().as_bytes()).map(|()| None);
+            }
             // Only its presence matters.
-            Origin::Manager => return write(&target, b"(not known here)").map(|()| None),
-            Origin::EncryptedFile(file) => self.decrypt(&file.display().to_string(), b""),
-            Origin::EncryptedText(text) => self.decrypt("-", text.as_bytes()),
+            CredentialOrigin::Manager => return write(&target, b"(not known here)").map(|()| None),
+            CredentialOrigin::EncryptedFile(file) => self.decrypt(&file.display().to_string(), b""),
+            CredentialOrigin::EncryptedText(text) => self.decrypt("-", text.as_bytes()),
         };
         match decrypted {
             Ok(Some(value)) => write(&target, &value).map(|()| None),

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Kind of a family.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+pub(super) enum MetricKind {
     /// Grows until the daemon restarts.
     Counter,
     /// Goes up and down.
@@ -25,11 +25,16 @@ pub(super) struct Family<'a> {
 }
 
 impl Exposition {
-    pub(super) fn family<'a>(&'a mut self, name: &'a str, kind: Kind, help: &str) -> Family<'a> {
+    pub(super) fn family<'a>(
+        &'a mut self,
+        name: &'a str,
+        kind: MetricKind,
+        help: &str,
+    ) -> Family<'a> {
         let kind = match kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Histogram => "histogram",
         };
         let help = escaped(help, false);
         let head = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
@@ -105,11 +110,11 @@ mod tests {
     #[test]
     fn samples_follow_help_and_type() {
         let mut text = Exposition::default();
-        let mut family = text.family("a_total", Kind::Counter, "What \\ it\nis.");
+        let mut family = text.family("a_total", MetricKind::Counter, "What \\ it\nis.");
         family.sample(&[], 7);
         family.sample(&[("x", "plain"), ("y", "a\"b\\c\nd")], 0.5);
-        text.family("b", Kind::Gauge, "Nothing.");
-        let mut family = text.family("c", Kind::Histogram, "Times.");
+        text.family("b", MetricKind::Gauge, "Nothing.");
+        let mut family = text.family("c", MetricKind::Histogram, "Times.");
         family.histogram(&[("x", "y")], &[(0.5, 1), (2.0, 3)], 4, 7.25);
         assert_eq!(
             text.finish(),

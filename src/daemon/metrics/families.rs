@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::exposition::{Exposition, Kind, seconds};
+use super::exposition::{Exposition, MetricKind, seconds};
 use super::{instances, process, web};
 use crate::bridge::Bridges;
 use crate::logging;
@@ -48,26 +48,30 @@ impl Metrics {
     }
 
     fn add_daemon(&self, text: &mut Exposition) {
-        text.family("expd_build_info", Kind::Gauge, "The version, as a label.")
-            .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+        text.family(
+            "expd_build_info",
+            MetricKind::Gauge,
+            "The version, as a label.",
+        )
+        .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
         let tasks = tokio::runtime::Handle::current()
             .metrics()
             .num_alive_tasks();
         text.family(
             "expd_tasks",
-            Kind::Gauge,
+            MetricKind::Gauge,
             "Running tasks of the daemon's runtime.",
         )
         .sample(&[], tasks);
         text.family(
             "expd_settings_refused",
-            Kind::Gauge,
+            MetricKind::Gauge,
             "1 while other settings than those on disk apply, because the last reload was refused.",
         )
         .sample(&[], u8::from(self.counters.settings_refused()));
         let mut reloads = text.family(
             "expd_settings_reloads_total",
-            Kind::Counter,
+            MetricKind::Counter,
             "Reloads of the settings, by their result.",
         );
         let (applied, refused) = (
@@ -78,7 +82,7 @@ impl Metrics {
         reloads.sample(&[("result", "refused")], refused.get());
         text.family(
             "expd_dropped_records_total",
-            Kind::Counter,
+            MetricKind::Counter,
             "Records of the daemon's own log that were dropped because its sink was blocked.",
         )
         .sample(&[], logging::dropped_records());
@@ -89,7 +93,8 @@ impl Metrics {
     fn add_process(&self, text: &mut Exposition) {
         let mut gauge = |name, help, value: Option<u64>| {
             if let Some(value) = value {
-                text.family(name, Kind::Gauge, help).sample(&[], value);
+                text.family(name, MetricKind::Gauge, help)
+                    .sample(&[], value);
             }
         };
         gauge(
@@ -115,13 +120,13 @@ impl Metrics {
         gauge("process_threads", "Threads.", process::threads());
         text.family(
             "process_cpu_seconds_total",
-            Kind::Counter,
+            MetricKind::Counter,
             "Processor time used, by the program and by the kernel for it.",
         )
         .sample(&[], process::cpu_seconds());
         text.family(
             "process_start_time_seconds",
-            Kind::Gauge,
+            MetricKind::Gauge,
             "Start of the daemon, in seconds since the epoch.",
         )
         .sample(&[], seconds(self.started_at.date()));
@@ -133,7 +138,7 @@ impl Metrics {
         let states = self.bridges.transient_states();
         let mut family = text.family(
             "expd_run_instances",
-            Kind::Gauge,
+            MetricKind::Gauge,
             "Instances that programs run (RunInstance), by the state of their link.",
         );
         for state in LinkState::ALL {
@@ -142,7 +147,7 @@ impl Metrics {
         }
         text.family(
             "expd_run_instances_started_total",
-            Kind::Counter,
+            MetricKind::Counter,
             "Instances that programs have run.",
         )
         .sample(&[], self.bridges.transient_started());
@@ -152,7 +157,7 @@ impl Metrics {
         let methods = self.counters.calls.methods();
         let mut family = text.family(
             "expd_calls_total",
-            Kind::Counter,
+            MetricKind::Counter,
             "Calls that have ended, by method and gRPC status; CANCELLED where the client went away.",
         );
         for method in &methods {
@@ -160,13 +165,13 @@ impl Metrics {
                 family.sample(&[("method", method.name), ("status", status)], count);
             }
         }
-        let mut family = text.family("expd_open_calls", Kind::Gauge, "Calls under way.");
+        let mut family = text.family("expd_open_calls", MetricKind::Gauge, "Calls under way.");
         for method in &methods {
             family.sample(&[("method", method.name)], method.open.get());
         }
         let mut family = text.family(
             "expd_call_duration_seconds",
-            Kind::Histogram,
+            MetricKind::Histogram,
             "Duration of unary calls, from their headers to the end of the answer.",
         );
         for method in &methods {
@@ -181,7 +186,7 @@ impl Metrics {
     fn add_refusals(&self, text: &mut Exposition) {
         let mut family = text.family(
             "expd_refused_calls_total",
-            Kind::Counter,
+            MetricKind::Counter,
             "Calls refused by the access rules, by the missing permission and the kind of caller; \
              any: no rule is for the caller; token: none that is known; listener: another user's; \
              path: one that nobody may request; reload: neither root's nor the daemon's user's.",
@@ -191,7 +196,7 @@ impl Metrics {
         }
         let mut family = text.family(
             "expd_limit_hits_total",
-            Kind::Counter,
+            MetricKind::Counter,
             "Refusals because a limit was reached, by the limit's key in the settings and the user.",
         );
         for hit in self.limit_hits.by_user() {

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::exposition::{Exposition, Kind, seconds};
+use super::exposition::{Exposition, MetricKind, seconds};
 use crate::bridge::{Bridge, Bridges};
 use crate::metrics::{Counter, Counters};
 use crate::router::{ChannelSnapshot, InstanceId, InstanceSnapshot};
 use expd_domain::LinkState;
 
-type Instance<'a> = (&'a Bridge, &'a InstanceSnapshot);
+type MeasuredInstance<'a> = (&'a Bridge, &'a InstanceSnapshot);
 
 /// A counter of an instance: name, help, and source.
 type CounterFamily = (&'static str, &'static str, fn(&Counters) -> &Counter);
@@ -71,7 +71,7 @@ const COUNTERS: [CounterFamily; 11] = [
 /// A value computed from an instance's channels and listeners: name, kind, help, and source.
 type ComputedFamily = (
     &'static str,
-    Kind,
+    MetricKind,
     &'static str,
     fn(&InstanceSnapshot) -> u64,
 );
@@ -79,40 +79,43 @@ type ComputedFamily = (
 const COMPUTED: [ComputedFamily; 10] = [
     (
         "expd_deliveries_total",
-        Kind::Counter,
+        MetricKind::Counter,
         "Broadcasts delivered, summed over listeners.",
         |s| s.totals.deliveries,
     ),
     (
         "expd_channels",
-        Kind::Gauge,
+        MetricKind::Gauge,
         "Channels that are wanted: listened to, or unused for less than log_age.",
         |s| s.channels.len() as u64,
     ),
     (
         "expd_channels_asked",
-        Kind::Gauge,
+        MetricKind::Gauge,
         "Wanted channels that were asked for on the present connection.",
         |s| channels(s, |c| c.asked_at.is_some()),
     ),
     (
         "expd_channels_confirmed",
-        Kind::Gauge,
+        MetricKind::Gauge,
         "Wanted channels that EXP has confirmed on the present connection.",
         |s| channels(s, |c| c.confirmed_at.is_some()),
     ),
     (
         "expd_channels_heard",
-        Kind::Gauge,
+        MetricKind::Gauge,
         "Wanted channels on which a broadcast has come.",
         |s| channels(s, |c| c.last_broadcast_at.is_some()),
     ),
-    ("expd_listeners", Kind::Gauge, "Open listeners.", |s| {
-        s.listeners.len() as u64
-    }),
+    (
+        "expd_listeners",
+        MetricKind::Gauge,
+        "Open listeners.",
+        |s| s.listeners.len() as u64,
+    ),
     (
         "expd_listener_behind_events",
-        Kind::Gauge,
+        MetricKind::Gauge,
         "Events that the slowest listener has yet to receive.",
         |s| {
             let behind = s.listeners.iter().map(|info| info.behind());
@@ -121,19 +124,19 @@ const COMPUTED: [ComputedFamily; 10] = [
     ),
     (
         "expd_listener_missed_events",
-        Kind::Gauge,
+        MetricKind::Gauge,
         "Missed events that gaps reported to the open listeners.",
         |s| s.listeners.iter().map(|c| c.missed.load(Relaxed)).sum(),
     ),
     (
         "expd_log_events",
-        Kind::Gauge,
+        MetricKind::Gauge,
         "Events held in the channel logs.",
         |s| s.channels.iter().map(|c| c.log_events as u64).sum(),
     ),
     (
         "expd_log_bytes",
-        Kind::Gauge,
+        MetricKind::Gauge,
         "Bytes held in the channel logs.",
         |s| s.channels.iter().map(|c| c.log_bytes as u64).sum(),
     ),
@@ -151,13 +154,13 @@ pub(super) fn add(
 ) {
     let none = InstanceSnapshot::default();
     let bridges: Vec<Arc<Bridge>> = bridges.iter().collect();
-    let all: Vec<Instance<'_>> = bridges
+    let all: Vec<MeasuredInstance<'_>> = bridges
         .iter()
         .map(|b| (&**b, snapshots.get(&b.instance).unwrap_or(&none)))
         .collect();
     add_links(text, &all);
     for (name, help, counter) in COUNTERS {
-        let mut family = text.family(name, Kind::Counter, help);
+        let mut family = text.family(name, MetricKind::Counter, help);
         for (bridge, _) in &all {
             family.sample(&[of(bridge)], counter(&bridge.counters).get());
         }
@@ -170,7 +173,7 @@ pub(super) fn add(
     }
     let mut family = text.family(
         "expd_gaps_total",
-        Kind::Counter,
+        MetricKind::Counter,
         "Gaps reported to listeners, by reason.",
     );
     for (bridge, snapshot) in &all {
@@ -180,7 +183,7 @@ pub(super) fn add(
     }
     let mut family = text.family(
         "expd_last_broadcast_timestamp_seconds",
-        Kind::Gauge,
+        MetricKind::Gauge,
         "Arrival of the last broadcast, in seconds since the epoch; absent before the first.",
     );
     for (bridge, _) in &all {
@@ -190,7 +193,7 @@ pub(super) fn add(
     }
     let mut family = text.family(
         "expd_waiting_broadcasts",
-        Kind::Gauge,
+        MetricKind::Gauge,
         "Broadcasts that wait for the connection.",
     );
     for (bridge, _) in &all {
@@ -198,7 +201,7 @@ pub(super) fn add(
     }
     let mut family = text.family(
         "expd_unsaved_credentials",
-        Kind::Gauge,
+        MetricKind::Gauge,
         "1 while the credentials of a pairing are not stored, and a restart would lose them.",
     );
     for (bridge, _) in &all {
@@ -207,10 +210,10 @@ pub(super) fn add(
     }
 }
 
-fn add_links(text: &mut Exposition, all: &[Instance<'_>]) {
+fn add_links(text: &mut Exposition, all: &[MeasuredInstance<'_>]) {
     let mut family = text.family(
         "expd_link_state",
-        Kind::Gauge,
+        MetricKind::Gauge,
         "1 for the present state of the link, 0 for the others.",
     );
     for (bridge, _) in all {
@@ -222,7 +225,7 @@ fn add_links(text: &mut Exposition, all: &[Instance<'_>]) {
     }
     let mut family = text.family(
         "expd_link_changes_total",
-        Kind::Counter,
+        MetricKind::Counter,
         "Changes of the link's state, by the state that it entered and the cause.",
     );
     for (bridge, _) in all {
@@ -237,7 +240,7 @@ fn add_links(text: &mut Exposition, all: &[Instance<'_>]) {
     }
     let mut family = text.family(
         "expd_link_state_since_timestamp_seconds",
-        Kind::Gauge,
+        MetricKind::Gauge,
         "Beginning of the present state of the link, in seconds since the epoch.",
     );
     for (bridge, _) in all {
@@ -246,7 +249,7 @@ fn add_links(text: &mut Exposition, all: &[Instance<'_>]) {
     }
     let mut family = text.family(
         "expd_link_attempts",
-        Kind::Gauge,
+        MetricKind::Gauge,
         "Failed tries since the link was last up; 0 while it is up.",
     );
     for (bridge, _) in all {
@@ -255,7 +258,7 @@ fn add_links(text: &mut Exposition, all: &[Instance<'_>]) {
     }
     let mut family = text.family(
         "expd_token_expiry_timestamp_seconds",
-        Kind::Gauge,
+        MetricKind::Gauge,
         "Expiry of the session's token, in seconds since the epoch; absent without a session.",
     );
     for (bridge, _) in all {

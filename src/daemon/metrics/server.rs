@@ -105,7 +105,7 @@ impl MetricsServer {
                 return Ok(());
             };
             log::info!("metrics at http://{address}/metrics");
-            let source = Source::Tcp(listener, Hosts::loopback());
+            let source = MetricsListener::Tcp(listener, Hosts::loopback());
             let served = serve_all(source, app.clone(), stop.clone());
             let failed = |source| DaemonError::Metrics { address, source };
             served.await.map_err(failed)
@@ -119,7 +119,7 @@ impl MetricsServer {
             let path = address.as_ref().and_then(|it| it.as_pathname());
             let path = path.unwrap_or(Path::new("?"));
             log::info!("metrics at the Unix socket {}", path.display());
-            let served = serve_all(Source::Unix(listener), app.clone(), stop.clone());
+            let served = serve_all(MetricsListener::Unix(listener), app.clone(), stop.clone());
             served.await.map_err(DaemonError::MetricsSocket)
         };
         tokio::try_join!(over_tcp, over_unix)?;
@@ -141,7 +141,7 @@ async fn page(State(metrics): State<Metrics>) -> Response {
 }
 
 /// A listener of the metrics.
-enum Source {
+enum MetricsListener {
     /// Requests must name one of the hosts.
     Tcp(TcpListener, Hosts),
     /// Out of reach of web pages, so any `Host` is accepted.
@@ -151,7 +151,7 @@ enum Source {
 /// An accepted connection.
 type Accepted = Either<TcpStream, UnixStream>;
 
-impl Source {
+impl MetricsListener {
     async fn accept(&self) -> io::Result<Accepted> {
         match self {
             Self::Tcp(listener, _) => Ok(Either::Left(listener.accept().await?.0)),
@@ -168,7 +168,11 @@ impl Source {
 }
 
 /// Serves the connections of a listener until `stop`.
-async fn serve_all(source: Source, app: Router, stop: CancellationToken) -> io::Result<()> {
+async fn serve_all(
+    source: MetricsListener,
+    app: Router,
+    stop: CancellationToken,
+) -> io::Result<()> {
     let hosts = source.hosts();
     let mut open = JoinSet::new();
     let mut oldest_first: VecDeque<AbortHandle> = VecDeque::new();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::exposition::{Exposition, Kind};
+use super::exposition::{Exposition, MetricKind};
 use crate::pages::{PageCounts, PageInfo, Pages};
 
 /// Name, help and source of a count of pages.
@@ -42,13 +42,13 @@ pub(super) fn add(text: &mut Exposition, pages: &Pages) {
             origins.map(move |(origin, counts)| ((app.as_str(), origin.as_str()), counts))
         })
         .collect();
-    let mut family = text.family("expd_web_pages", Kind::Gauge, "Open pages.");
+    let mut family = text.family("expd_web_pages", MetricKind::Gauge, "Open pages.");
     for (page, _) in &rows {
         family.sample(&labels(page), of(&open, *page).count());
     }
     let mut family = text.family(
         "expd_web_page_behind_events",
-        Kind::Gauge,
+        MetricKind::Gauge,
         "Events that the slowest open page has yet to receive.",
     );
     for (page, _) in &rows {
@@ -56,7 +56,7 @@ pub(super) fn add(text: &mut Exposition, pages: &Pages) {
         family.sample(&labels(page), behind.unwrap_or(0));
     }
     for (name, help, count) in COUNTS {
-        let mut family = text.family(name, Kind::Counter, help);
+        let mut family = text.family(name, MetricKind::Counter, help);
         for (page, counts) in &rows {
             family.sample(&labels(page), count(counts));
         }

@@ -48,7 +48,7 @@ fn a_live_daemon_is_left_alone_and_named() {
     bind(&place, 0o600, None).unwrap();
 }
 
-fn probe_path(path: &Path) -> io::Result<Probe> {
+fn probe_path(path: &Path) -> io::Result<SocketProbe> {
     let folder = Folder::open(path.parent().unwrap(), true).unwrap();
     probe_name(&folder, path.file_name().unwrap())
 }
@@ -75,7 +75,7 @@ fn a_live_socket_without_a_lock_is_left_alone_too_however_busy() {
         let error = bind(&place, 0o600, None).unwrap_err();
         assert!(matches!(error, IpcError::Busy { .. }), "{error}");
     }
-    let full = (0..3).any(|_| matches!(probe_path(&place.path), Ok(Probe::Live(None))));
+    let full = (0..3).any(|_| matches!(probe_path(&place.path), Ok(SocketProbe::Live(None))));
     assert!(full, "the backlog of one should be full by now");
 }
 

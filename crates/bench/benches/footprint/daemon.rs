@@ -108,13 +108,13 @@ impl Home {
 }
 
 /// `expd hub`, in a separate process.
-pub struct Network {
+pub struct HubProcess {
     port: u16,
     _process: Ended,
     _home: Home,
 }
 
-impl Network {
+impl HubProcess {
     /// Starts the network, with this lifetime of tokens.
     pub fn start(token_seconds: u32) -> Self {
         let home = Home::empty();

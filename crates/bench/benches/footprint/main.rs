@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use apps::Apps;
-use daemon::{Daemon, Home, Memory, Network};
+use daemon::{Daemon, Home, HubProcess, Memory};
 use front::Front;
 
 /// Longer than a login's connections are reused, and shorter than the ping interval.
@@ -49,7 +49,7 @@ const LARGE: usize = 100_000;
 async fn main() {
     let told = |flag: &str| std::env::args().any(|argument| argument == flag);
     let short = told("--short");
-    let network = Network::start(TOKEN_SECONDS);
+    let network = HubProcess::start(TOKEN_SECONDS);
     let plain = Home::new(&network.url(), None);
     let authority = Authority::new();
     let acceptor = authority.sign("127.0.0.1", false);

@@ -25,7 +25,7 @@ pub(super) struct Polling {
     /// The pending poll; `None` between two polls.
     poll: Option<WaitingPoll>,
     /// The WebSocket that the client probes.
-    probe: Option<Probe>,
+    probe: Option<UpgradeProbe>,
     /// Engine.IO packets that wait for the next poll.
     control: Vec<Packet>,
     /// Packets that arrived just after an Engine.IO packet had answered the poll: those of one
@@ -33,7 +33,7 @@ pub(super) struct Polling {
     held: Vec<QueuedPacket>,
 }
 
-struct Probe {
+struct UpgradeProbe {
     websocket: WebSocket,
     until: Instant,
     /// The client has probed it, and polls no more.
@@ -44,7 +44,7 @@ struct Probe {
 pub(super) struct Gone;
 
 /// State of a new poll.
-pub(super) enum Waiting {
+pub(super) enum PollState {
     /// It waits for packets.
     Empty,
     /// Retained packets have answered it.
@@ -111,17 +111,17 @@ impl Polling {
     /// # Errors
     /// Another poll is pending, which is an error of the client unless it gave up the first; or the
     /// client has left.
-    pub(super) fn wait(&mut self, poll: WaitingPoll) -> Result<Waiting, Closed> {
+    pub(super) fn wait(&mut self, poll: WaitingPoll) -> Result<PollState, Closed> {
         if self.poll.as_ref().is_some_and(|poll| !poll.is_closed()) {
             return Err(Closed::Malformed);
         }
         self.poll = Some(poll);
         if self.held.is_empty() || self.is_upgrading() {
-            return Ok(Waiting::Empty);
+            return Ok(PollState::Empty);
         }
         let held = std::mem::take(&mut self.held);
         self.answer(held).map_err(|Gone| Closed::Left)?;
-        Ok(Waiting::Answered)
+        Ok(PollState::Answered)
     }
 
     /// Answers the pending poll, with Engine.IO packets first.
@@ -153,7 +153,7 @@ impl Polling {
 
     /// Takes a WebSocket that the client probes.
     pub(super) fn try_websocket(&mut self, websocket: WebSocket) {
-        self.probe = Some(Probe {
+        self.probe = Some(UpgradeProbe {
             websocket,
             until: Instant::now() + PROBE_TIMEOUT,
             tried: false,

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-use super::carrier::{Carrier, Polling, Waiting, end_poll};
+use super::carrier::{Carrier, PollState, Polling, end_poll};
 use super::entry::{Inbound, SessionEntry, SocketTerms};
 use super::packet::{ClientPacket, Packet, QueuedPacket};
 use super::socket_event::{Closed, SocketEvent};
@@ -284,8 +284,8 @@ impl EngineSocket {
                 match &mut self.carrier {
                     Carrier::WebSocket(_) => end_poll(poll),
                     Carrier::Polling(polling) => match polling.wait(poll) {
-                        Ok(Waiting::Empty) => self.events.push_back(SocketEvent::Writable),
-                        Ok(Waiting::Answered) => self.unconfirmed = Some(self.fence),
+                        Ok(PollState::Empty) => self.events.push_back(SocketEvent::Writable),
+                        Ok(PollState::Answered) => self.unconfirmed = Some(self.fence),
                         Err(closed) => self.end(closed),
                     },
                 }

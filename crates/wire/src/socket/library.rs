@@ -189,7 +189,7 @@ async fn serve(
     timeout(GOODBYE, client.disconnect()).await.ok();
 }
 
-enum Verdict {
+enum ConnectOutcome {
     Accepted,
     /// With the library's message: it has no type for the reason.
     Refused(String),
@@ -211,7 +211,7 @@ async fn connect(
     address
         .query_pairs_mut()
         .append_pair("token", endpoint.token.expose());
-    let (verdict, mut verdicts) = mpsc::channel::<Verdict>(1);
+    let (verdict, mut verdicts) = mpsc::channel::<ConnectOutcome>(1);
     let last_error: Arc<Mutex<Option<String>>> = Arc::default();
 
     let on_connect = verdict.clone();
@@ -223,13 +223,13 @@ async fn connect(
         .reconnect_on_disconnect(true)
         .on(Event::Connect, move |_, _| {
             // Only the first decision counts; it fills the queue.
-            on_connect.try_send(Verdict::Accepted).ok();
+            on_connect.try_send(ConnectOutcome::Accepted).ok();
             async {}.boxed()
         })
         .on(Event::Error, move |arguments, _| {
             let (verdict, last_error, endpoint) = &on_error;
             let text = redact(&text_of(&arguments), endpoint);
-            verdict.try_send(Verdict::Refused(text.clone())).ok();
+            verdict.try_send(ConnectOutcome::Refused(text.clone())).ok();
             *last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
             async {}.boxed()
         })
@@ -275,9 +275,11 @@ async fn connect(
         }
     })?;
     match verdicts.recv().await {
-        Some(Verdict::Accepted) => Ok(client),
-        Some(Verdict::Refused(reason)) if reason.contains("ConnectError") => Err(refused(reason)),
-        Some(Verdict::Refused(reason)) => Err(cannot(reason)),
+        Some(ConnectOutcome::Accepted) => Ok(client),
+        Some(ConnectOutcome::Refused(reason)) if reason.contains("ConnectError") => {
+            Err(refused(reason))
+        }
+        Some(ConnectOutcome::Refused(reason)) => Err(cannot(reason)),
         None => Err(cannot("the Socket.IO library gave up".to_owned())),
     }
 }

@@ -24,7 +24,7 @@ use expd_wire::socket::{EVENT_QUEUE, SocketError};
 
 use client::{Client, endpoint};
 use expd_test_support::certificates::Authority;
-use expd_test_support::front::{Front, Kind};
+use expd_test_support::front::{Front, FrontKind};
 use expd_test_support::{DEADLINE, in_time, until};
 use node::{Node, PING_INTERVAL};
 use ours::Ours;
@@ -325,10 +325,10 @@ async fn what_was_found_out_is_remembered(server: u32) {
 async fn a_blocked_websocket_is_carried_by_polling(server: u32) {
     let mut node = Node::start(server).await;
     for kind in [
-        Kind::NoUpgrade(node.port, "HTTP/1.1 403 Forbidden"),
-        Kind::NoUpgrade(node.port, "HTTP/1.1 426 Upgrade Required"),
-        Kind::NoUpgrade(node.port, "HTTP/1.1 200 OK"),
-        Kind::SilentUpgrade(node.port),
+        FrontKind::NoUpgrade(node.port, "HTTP/1.1 403 Forbidden"),
+        FrontKind::NoUpgrade(node.port, "HTTP/1.1 426 Upgrade Required"),
+        FrontKind::NoUpgrade(node.port, "HTTP/1.1 200 OK"),
+        FrontKind::SilentUpgrade(node.port),
     ] {
         let front = Front::start(kind).await;
         let mut endpoint = endpoint(&front.url());
@@ -374,7 +374,7 @@ async fn a_server_without_polling_is_reached_by_websocket(server: u32) {
 
 async fn a_proxy_carries_both_transports(server: u32) {
     let mut node = Node::start(server).await;
-    let proxy = Front::start(Kind::Proxy(Some("Basic bWU6c2VjcmV0"))).await;
+    let proxy = Front::start(FrontKind::Proxy(Some("Basic bWU6c2VjcmV0"))).await;
     // A name that only the proxy can resolve.
     let mut endpoint = endpoint(&format!("http://network.test:{}", node.port));
     for transport in [Auto, Websocket, Polling] {
@@ -401,10 +401,18 @@ async fn a_proxy_carries_both_transports(server: u32) {
 async fn tls_with_a_private_authority(server: u32) {
     let mut node = Node::start(server).await;
     let authority = Authority::new();
-    let good = Front::start(Kind::Tls(node.port, authority.sign("127.0.0.1", false))).await;
-    let named = Front::start(Kind::Tls(node.port, authority.sign("localhost", false))).await;
-    let expired = Front::start(Kind::Tls(node.port, authority.sign("127.0.0.1", true))).await;
-    let proxy = Front::start(Kind::Proxy(None)).await;
+    let good = Front::start(FrontKind::Tls(
+        node.port,
+        authority.sign("127.0.0.1", false),
+    ))
+    .await;
+    let named = Front::start(FrontKind::Tls(
+        node.port,
+        authority.sign("localhost", false),
+    ))
+    .await;
+    let expired = Front::start(FrontKind::Tls(node.port, authority.sign("127.0.0.1", true))).await;
+    let proxy = Front::start(FrontKind::Proxy(None)).await;
     let secure = |front: &Front| {
         let mut endpoint = endpoint(&format!("https://127.0.0.1:{}", front.port));
         endpoint.ca_file = Some(authority.file());
@@ -450,7 +458,7 @@ async fn tls_with_a_private_authority(server: u32) {
 async fn a_silent_connection_is_found_dead(server: u32) {
     let mut node = Node::start(server).await;
     for transport in [Websocket, Polling] {
-        let front = Front::start(Kind::Pass(node.port)).await;
+        let front = Front::start(FrontKind::Pass(node.port)).await;
         let mut client = Client::open(&front.url(), transport).await;
         client.subscribe(&["a"]).await;
         front.freeze();
@@ -564,7 +572,7 @@ async fn opened_by_the_environment() {
 #[tokio::test]
 async fn the_environment_names_the_proxy() {
     let node = Node::start(4).await;
-    let proxy = Front::start(Kind::Proxy(None)).await;
+    let proxy = Front::start(FrontKind::Proxy(None)).await;
     for (host, no_proxy, proxied) in [
         ("network.test", "", true),
         ("127.0.0.1", "127.0.0.0/8", false),

@@ -7,7 +7,7 @@ use expd_wire::TransportChoice::{Polling, Websocket};
 use crate::client::{Client, endpoint};
 use crate::node::Node;
 use expd_test_support::certificates::Authority;
-use expd_test_support::front::{Front, Kind};
+use expd_test_support::front::{Front, FrontKind};
 
 /// Opens a connection of either kind, or says why there is none.
 async fn open(front: &Front, ca_file: Option<&Path>) -> Result<(), String> {
@@ -30,7 +30,7 @@ async fn a_server_that_is_its_own_authority() {
         ("localhost", false, Some("another name")),
     ] {
         let server = Authority::serving(name, expired);
-        let front = Front::start(Kind::Tls(node.port, server.acceptor())).await;
+        let front = Front::start(FrontKind::Tls(node.port, server.acceptor())).await;
         let opened = open(&front, Some(&server.file())).await;
         match said {
             None => opened.unwrap(),
@@ -57,7 +57,11 @@ async fn trusting_what_the_system_trusts() {
     let system = std::env::var_os("SSL_CERT_FILE").unwrap();
     let node = Node::start(4).await;
     let authority = Authority::new();
-    let front = Front::start(Kind::Tls(node.port, authority.sign("127.0.0.1", false))).await;
+    let front = Front::start(FrontKind::Tls(
+        node.port,
+        authority.sign("127.0.0.1", false),
+    ))
+    .await;
     let refused = open(&front, None).await.unwrap_err();
     assert!(refused.contains("ca-certificates"), "{refused}");
     std::fs::copy(Authority::new().file(), &system).unwrap();
