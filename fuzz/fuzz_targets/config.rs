@@ -62,7 +62,7 @@ fn check(errors: &ConfigErrors) {
             .any(|what| mistake.what.starts_with(what));
         let named = matches!(
             mistake.origin,
-            config::Origin::Variable(_) | config::Origin::Credential(_)
+            config::SettingOrigin::Variable(_) | config::SettingOrigin::Credential(_)
         );
         assert!(!mistake.key.is_empty() || whole || named, "{line}");
     }
