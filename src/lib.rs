@@ -47,6 +47,7 @@ mod pages;
 pub mod router;
 pub mod rpc;
 mod shares;
+mod standard_error;
 mod systemd;
 pub mod upstream;
 mod web;

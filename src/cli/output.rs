@@ -14,6 +14,7 @@ use tokio::time::MissedTickBehavior;
 use super::failure::Failure;
 use super::json_text::{escaped, one_line, pretty};
 use super::terminal::{ascii, has_unicode};
+use crate::standard_error;
 use expd_domain::Payload;
 pub(super) use expd_domain::quoted::printable;
 
@@ -189,18 +190,13 @@ pub(super) async fn reader_left() {
     }
 }
 
-/// Writes a line to standard error, in one piece: standard error is not buffered, and a script that
-/// waits for a word must not read half of the line.
+/// Writes a line to standard error, in one piece.
 pub(super) fn note(line: impl Display) {
     let mut line = format!("{line}\n");
     if is_watched() && !has_unicode() {
         line = ascii(&line).into_owned();
     }
-    if anstream::AutoStream::choice(&io::stderr()) == anstream::ColorChoice::Never {
-        line = anstream::adapter::strip_str(&line).to_string();
-    }
-    // A message that cannot be written does not stop the work.
-    io::stderr().write_all(line.as_bytes()).ok();
+    standard_error::write_styled(&line);
 }
 
 /// Writes an error to standard error.

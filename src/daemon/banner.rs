@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::bridge::Bridges;
+use crate::standard_error;
 use expd_domain::{KnownIdentity, LinkState};
 
 /// Timeout of the first login, which takes milliseconds on the embedded network.
@@ -35,7 +36,7 @@ impl Banner {
         let identity = (default.as_ref()).and_then(|bridge| bridge.identity().ok());
         let setup = default.map(|bridge| bridge.session.setup());
         let host = setup.as_ref().map(|setup| &*setup.settings.host);
-        anstream::eprint!("{}", self.text(identity.as_ref(), host));
+        standard_error::write_styled(&self.text(identity.as_ref(), host));
     }
 
     /// The banner for an identity that is logged in at `host`.

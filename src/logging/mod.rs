@@ -31,6 +31,7 @@ use self::target::is_enabled;
 use self::writer::{Sink, Writer};
 use crate::config::{LogFormat, LogLevel};
 use crate::journal::{EVENT, JournalEvent};
+use crate::standard_error;
 
 /// Syslog identifier in the journal.
 const IDENTIFIER: &str = "expd";
@@ -49,10 +50,7 @@ pub fn init(level: LogLevel, format: LogFormat) -> Result<(), LoggingError> {
         Some(journal) => Sink::Journal(journal),
         None if format == LogFormat::Json => Sink::Json,
         None => Sink::StandardError {
-            colours: !matches!(
-                anstream::AutoStream::choice(&std::io::stderr()),
-                anstream::ColorChoice::Never
-            ),
+            colours: standard_error::has_colours(),
         },
     };
     let writer = Writer::start(sink)?;

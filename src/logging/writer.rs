@@ -1,7 +1,7 @@
 //! The thread that writes the log. A pipe without a reader, or a journal that is stuck, blocks
 //! this thread and nothing else.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -14,6 +14,7 @@ use systemd_journal_logger::JournalLog;
 use super::json::format_json;
 use super::line::format_line;
 use super::record::LogRecord;
+use crate::standard_error;
 
 /// Maximum number of queued records.
 const MAX_WAITING: usize = 1024;
@@ -38,17 +39,12 @@ impl Sink {
     fn write(&self, record: &LogRecord) {
         match self {
             Self::Journal(journal) => record.with_journal_record(|record| journal.log(record)),
-            Self::StandardError { colours } => print(&format_line(record, *colours)),
-            Self::Json => print(&format_json(record)),
+            Self::StandardError { colours } => {
+                standard_error::write(&format_line(record, *colours));
+            }
+            Self::Json => standard_error::write(&format_json(record)),
         }
     }
-}
-
-/// Prints a line to standard error.
-fn print(line: &str) {
-    // One write, so that lines of several processes do not mix. A closed standard error cannot be
-    // reported anywhere.
-    io::stderr().lock().write_all(line.as_bytes()).ok();
 }
 
 /// Handle of the thread.
