@@ -1,6 +1,5 @@
 //! Commands that need no daemon.
 
-use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;
@@ -8,7 +7,7 @@ use std::process::Stdio;
 use expd_test_support::DEADLINE;
 use serde_json::{Value, json};
 
-use super::{Background, expd, lines_of, run, stderr, stdout};
+use super::{Background, expd, fed, lines_of, run, stderr, stdout};
 
 #[test]
 fn a_channel_id_is_printed_in_either_alphabet() {
@@ -51,19 +50,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
 
 #[test]
 fn a_password_is_hashed_from_standard_input() {
-    let hash = |input: &str| {
-        let mut child = expd()
-            .args(["hub", "hash-password"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        stdin.write_all(input.as_bytes()).unwrap();
-        drop(stdin);
-        child.wait_with_output().unwrap()
-    };
+    let hash = |input: &str| fed(expd().args(["hub", "hash-password"]), input);
     let hashed = hash("correct horse\n");
     assert_eq!(hashed.status.code(), Some(0), "{}", stderr(&hashed));
     assert!(stdout(&hashed).starts_with("$argon2id$"));

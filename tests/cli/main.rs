@@ -13,6 +13,7 @@ mod listen;
 mod operations;
 mod usage;
 
+use std::io::Write as _;
 use std::process::{Child, Command, Output, Stdio};
 
 use expd_test_support::lines::Lines;
@@ -27,6 +28,17 @@ fn expd() -> Command {
 
 fn run(arguments: &[&str]) -> Output {
     expd().args(arguments).output().unwrap()
+}
+
+/// Output of a command that reads `input` from its standard input.
+fn fed(command: &mut Command, input: &str) -> Output {
+    command.stdin(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    drop(stdin);
+    child.wait_with_output().unwrap()
 }
 
 fn stdout(output: &Output) -> &str {

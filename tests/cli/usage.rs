@@ -1,10 +1,8 @@
 //! Help, arguments, and a daemon that is not there.
 
-use std::io::Write as _;
 use std::path::Path;
-use std::process::Stdio;
 
-use super::{expd, run, stderr, stdout};
+use super::{expd, fed, run, stderr, stdout};
 
 const COMMANDS: [&str; 26] = [
     "serve",
@@ -196,17 +194,9 @@ fn a_payload_is_checked_before_a_daemon_is_asked_for() {
     std::fs::write(&file, "{\n  \"a\": 1\n}\n").unwrap();
     let nowhere = Path::new("/nowhere/expd.sock");
     let send = |payload: &str, input: &str| {
-        let mut child = expd()
-            .args(["broadcast", "menu", "hi", payload, "--socket"])
-            .arg(nowhere)
-            .stdin(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        stdin.write_all(input.as_bytes()).unwrap();
-        drop(stdin);
-        child.wait_with_output().unwrap().status.code()
+        let mut command = expd();
+        command.args(["broadcast", "menu", "hi", payload, "--socket"]);
+        fed(command.arg(nowhere), input).status.code()
     };
     assert_eq!(send(&format!("@{}", file.display()), ""), Some(3));
     assert_eq!(send("-", "[1, 2]"), Some(3));

@@ -43,18 +43,20 @@ pub(super) async fn broadcast(
     instance: &Instance,
     payload: &Payload,
 ) -> Result<Vec<Payload>, CallError> {
-    let channel = Channel::new("menu");
     let wait = Duration::from_millis(100);
-    instance
-        .api
-        .broadcast(
-            &channel,
-            "hi",
-            payload,
-            wait,
-            &SendLatch::default(),
-            &Unbounded,
-        )
+    broadcast_waiting(instance, &Channel::new("menu"), payload, wait).await
+}
+
+/// Broadcasts on a channel, and waits so long for responses.
+pub(super) async fn broadcast_waiting(
+    instance: &Instance,
+    channel: &Channel,
+    payload: &Payload,
+    wait: Duration,
+) -> Result<Vec<Payload>, CallError> {
+    let latch = SendLatch::default();
+    let api = &instance.api;
+    api.broadcast(channel, "hi", payload, wait, &latch, &Unbounded)
         .await
 }
 
@@ -100,16 +102,7 @@ async fn a_broadcast_names_its_channel_as_the_settings_say() {
     let channel = Channel::new("menu").consumer();
     // A rest of a millisecond is rounded up, never down.
     let wait = Duration::from_micros(1500);
-    instance
-        .api
-        .broadcast(
-            &channel,
-            "hi",
-            &Payload::null(),
-            wait,
-            &SendLatch::default(),
-            &Unbounded,
-        )
+    broadcast_waiting(&instance, &channel, &Payload::null(), wait)
         .await
         .unwrap();
     let call = cloud.calls().remove(0);

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use expd::upstream::transport::{CallError, SendLatch, Unbounded};
+use expd::upstream::transport::{CallError, Unbounded};
 use expd_domain::{BroadcastId, Channel, ChannelId, Payload};
 use expd_test_support::cloud::{Cloud, Reply, session};
 use serde_json::json;
 
-use super::calls::{broadcast, connect, network, payload};
+use super::calls::{broadcast, broadcast_waiting, connect, network, payload};
 use crate::world::*;
 
 #[tokio::test]
@@ -133,17 +133,7 @@ async fn a_broadcast_may_wait_for_its_responses_longer_than_any_other_answer() {
     let instance = connect(&cloud);
     let channel = Channel::new("menu");
     let wait = Duration::from_millis(1500);
-    let answer = instance
-        .api
-        .broadcast(
-            &channel,
-            "hi",
-            &Payload::null(),
-            wait,
-            &SendLatch::default(),
-            &Unbounded,
-        )
-        .await;
+    let answer = broadcast_waiting(&instance, &channel, &Payload::null(), wait).await;
     assert_eq!(answer.unwrap().len(), 1);
 }
 
