@@ -1,12 +1,13 @@
 //! Settings as a whole: from sources to checked values or to mistakes.
 
+mod examples;
+mod warnings;
+
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::keys::ValueType;
 use super::*;
 use crate::access::Verb;
 use expd_hub::{HubSettings, HubUser};
@@ -78,27 +79,6 @@ fn nothing_set_is_the_defaults() {
     let defaults = format!("{:?}", Settings::default());
     assert_eq!(format!("{:?}", loaded.settings), defaults);
     assert!(!loaded.hub_listen_is_set);
-}
-
-#[test]
-fn the_defaults_in_the_table_are_those_of_the_code() {
-    let mut text = String::new();
-    for section in ["daemon", "daemon.limits", "instances.default", "hub"] {
-        text.extend(["[", section, "]\n"]);
-        let known = section.replace("default", "NAME");
-        for key in keys::all().filter(|key| key.section == known) {
-            if !key.default.is_empty() {
-                text.extend([key.name, " = ", key.default, "\n"]);
-            }
-        }
-    }
-    let set = SettingsFixture::of(&format!("{text}{DEVICE}")).good();
-    let unset = SettingsFixture::of(DEVICE).good();
-    assert_eq!(
-        format!("{:?}", set.settings),
-        format!("{:?}", unset.settings)
-    );
-    assert!(set.hub_listen_is_set);
 }
 
 #[test]
@@ -351,57 +331,6 @@ fn an_unreadable_file_is_told_with_the_reason() {
 }
 
 #[test]
-fn a_secret_file_loses_one_newline_and_is_best_kept_private() {
-    let text = DEVICE.replace("secret = \"s\"", "secret_file = \"device.secret\"");
-    let fixture = SettingsFixture::of(&text).file("device.secret", "two\n\n", 0o600);
-    assert_eq!(secret_of(&fixture.good()), "two\n");
-    assert!(fixture.good().warnings.is_empty());
-    let fixture = fixture.file("device.secret", "s", 0o644);
-    let warnings = fixture.good().warnings;
-    assert_eq!(warnings.len(), 1);
-    assert!(
-        warnings[0].to_string().contains("everybody may read"),
-        "{}",
-        warnings[0]
-    );
-    let fixture = fixture.file("device.secret", "\n", 0o600);
-    assert!(fixture.bad()[0].contains("is empty"));
-}
-
-#[test]
-fn a_settings_file_that_others_can_read_or_change_deserves_a_warning() {
-    let warnings = |text: &str, mode| -> Vec<String> {
-        let fixture = SettingsFixture::of("").file("expd.toml", text, mode);
-        let folder = format!("{}/", fixture.folder.path().display());
-        let warnings = fixture.good().warnings;
-        warnings
-            .iter()
-            .map(|warning| warning.to_string().replace(&folder, ""))
-            .collect()
-    };
-    assert_eq!(warnings(DEVICE, 0o600), [""; 0]);
-    assert_eq!(
-        warnings(DEVICE, 0o644),
-        [
-            "expd.toml: everybody may read expd.toml, which contains a secret; chmod o-r expd.toml, or keep secrets in files of their own (secret_file, LoadCredential=)"
-        ]
-    );
-    let pairing = "[instances.default.credentials]\ntype = \"device\"\nallow_pairing = true\n";
-    assert_eq!(warnings(pairing, 0o644), [""; 0]);
-    assert_eq!(
-        warnings(pairing, 0o646),
-        ["expd.toml: everybody may change expd.toml; chmod o-w expd.toml"]
-    );
-    let fixture = SettingsFixture::of(pairing);
-    std::fs::set_permissions(fixture.folder.path(), PermissionsExt::from_mode(0o777)).unwrap();
-    let warnings = fixture.good().warnings;
-    assert!(
-        matches!(warnings.as_slice(), [one] if one.what.contains("everybody may change /")),
-        "{warnings:?}"
-    );
-}
-
-#[test]
 fn a_later_layer_replaces_the_other_way_to_give_a_secret() {
     let text = DEVICE.replace("secret = \"s\"", "secret_file = \"gone\"");
     let fixture = SettingsFixture::of(&text).credential("expd.default.secret", "here");
@@ -516,90 +445,4 @@ fn serving_needs_an_instance_or_an_embedded_network() {
         loaded.for_serving(true).unwrap().settings.instances.len(),
         1
     );
-}
-
-#[test]
-fn plain_http_to_another_machine_deserves_a_warning() {
-    let warnings = |host: &str| {
-        let fixture =
-            SettingsFixture::of(&format!("[instances.default]\nhost = \"{host}\"\n{DEVICE}"));
-        fixture.good().warnings.len()
-    };
-    assert_eq!(warnings("http://exp.example"), 1);
-    assert_eq!(warnings("http://localhost:9000"), 0);
-    assert_eq!(warnings("http://[::1]:9000/"), 0);
-    assert_eq!(warnings("https://exp.example/"), 0);
-}
-
-#[test]
-fn the_examples_hold_no_mistake() {
-    for name in ["expd.toml", "embedded.toml"] {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("config")
-            .join(name);
-        let text = std::fs::read_to_string(file).unwrap();
-        let loaded = SettingsFixture::of("")
-            .file("expd.toml", &text, 0o600)
-            .good();
-        assert_eq!(loaded.warnings, [], "{name}");
-    }
-}
-
-/// Each commented line of the example works once the comment sign is removed.
-#[test]
-fn the_examples_commented_keys_are_known_with_their_defaults() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config/expd.toml");
-    let text = std::fs::read_to_string(path).unwrap();
-    let mut section = String::new();
-    let mut shown = 0;
-    for line in text.lines() {
-        let line = line.strip_prefix('#').unwrap_or(line);
-        if line.starts_with('[') {
-            section = line.trim_matches(['[', ']']).replace(".default", ".NAME");
-            if line.starts_with("[[") {
-                section.push_str("[]");
-            }
-            continue;
-        }
-        let Some((name, value)) = line
-            .split_once(" = ")
-            .filter(|(name, _)| !name.contains(' '))
-        else {
-            continue;
-        };
-        shown += 1;
-        let name = name
-            .strip_suffix("_file")
-            .filter(|_| keys::is_secret_file(&section, name))
-            .unwrap_or(name);
-        let key =
-            keys::find(&section, name).unwrap_or_else(|| panic!("{section}.{name} is unknown"));
-        let free =
-            key.default.is_empty() || matches!(key.value_type, ValueType::Bool | ValueType::Texts);
-        assert!(free || value == key.default, "{section}.{name} = {value}");
-    }
-    assert!(shown > 35, "{shown}");
-}
-
-#[test]
-fn rules_that_hide_the_status_from_everybody_deserve_a_warning() {
-    let warnings = |rules: &str| -> Vec<String> {
-        let warnings = SettingsFixture::of(&format!("{DEVICE}{rules}"))
-            .good()
-            .warnings;
-        warnings.into_iter().map(|warning| warning.what).collect()
-    };
-    let rule = |who: &str, verb: &str| format!("[[access]]\n{who}\nallow = [\"{verb}\"]\n");
-    let listen = rule("uid = 7", "listen");
-    let hidden = ["no rule allows \"status\", not even to root"];
-    assert_eq!(warnings(&listen), hidden);
-    assert_eq!(warnings(&format!("{listen}{}", rule("", "admin"))), hidden);
-    for seen in [
-        String::new(),
-        rule("uid = 0", "status"),
-        format!("{listen}{}", rule("unit = \"monitor.service\"", "status")),
-        rule("", "status"),
-    ] {
-        assert_eq!(warnings(&seen), [""; 0], "{seen}");
-    }
 }

@@ -1,6 +1,8 @@
 //! Tests of the router through its handle.
 
+mod bounds;
 mod gaps;
+mod transient;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -356,181 +358,6 @@ async fn a_deserted_channel_lingers_and_then_goes() {
 }
 
 #[tokio::test]
-async fn all_logs_together_keep_their_bound_the_oldest_going_first() {
-    let fixture = fixture(Limits {
-        total_log_bytes: 4000,
-        ..Limits::default()
-    });
-    let mut old = fixture.listen(spec(None)).await;
-    fixture.confirm().await;
-    heard(&mut old);
-    for _ in 0..40 {
-        fixture.broadcast(&["a"]).await;
-    }
-    let channels = fixture
-        .router
-        .snapshot()
-        .await
-        .unwrap()
-        .remove(&HOME)
-        .unwrap()
-        .channels;
-    assert!(channels[0].log_bytes <= 4000, "{channels:?}");
-    let words = heard(&mut old);
-    assert!(
-        words[0].starts_with("Overflow ") && words[1].starts_with("a@"),
-        "{words:?}"
-    );
-}
-
-#[tokio::test]
-async fn one_bound_holds_over_the_logs_of_all_channels_and_instances() {
-    const BOUND: usize = 4000;
-    const EACH: usize = 10;
-    let fixture = fixture(Limits {
-        total_log_bytes: BOUND,
-        ..Limits::default()
-    });
-    // Two logs fit into the bound, and three do not.
-    let logs = [
-        (HOME, "oldest"),
-        (InstanceId(1), "middle"),
-        (HOME, "newest"),
-    ];
-    let mut listeners = Vec::new();
-    for (instance, channel) in logs {
-        let spec = ListenSpec {
-            channel: Channel::new(channel),
-            ..spec(None)
-        };
-        listeners.push(fixture.router.open(instance, spec).await.unwrap());
-        fixture.broadcast_on(instance, channel, &["a"; EACH]).await;
-    }
-    let snapshots = fixture.router.snapshot().await.unwrap();
-    let channels: Vec<_> = snapshots.values().flat_map(|one| &one.channels).collect();
-    let total: usize = channels.iter().map(|channel| channel.log_bytes).sum();
-    assert!(total <= BOUND, "{total} bytes in {channels:?}");
-    let events = |name: &str| {
-        let channel = channels.iter().find(|one| one.channel.name == name);
-        channel.unwrap().log_events
-    };
-    // The newest event of each log stays, however old it is.
-    assert_eq!(events("oldest"), 1);
-    assert!((1..EACH).contains(&events("middle")), "{channels:?}");
-    assert_eq!(events("newest"), EACH);
-    // Each listener learns the number of its own events that were evicted.
-    assert_eq!(heard(&mut listeners[0]), ["Pending", "Overflow 9", "a@10"]);
-    let evicted = EACH - events("middle");
-    let middle = heard(&mut listeners[1]);
-    assert_eq!(middle[1], format!("Overflow {evicted}"), "{middle:?}");
-    assert_eq!(middle.len(), 2 + events("middle"));
-    assert_eq!(heard(&mut listeners[2]).len(), 1 + EACH);
-}
-
-#[tokio::test]
-async fn a_transient_instance_ends_with_its_listeners_and_leaves_nothing() {
-    let fixture = fixture(Limits::default());
-    let mut here = fixture.listen(spec(None)).await;
-    let added = fixture
-        .router
-        .add_instance("run", InstanceKind::Transient)
-        .await
-        .unwrap();
-    let id = added.id;
-    let mut there = fixture.router.open(id, spec(None)).await.unwrap();
-    assert_eq!(added.wanted.borrow().len(), 1);
-    fixture.broadcast_on(id, "menu", &["a"]).await;
-    assert_eq!(heard(&mut there), ["Pending", "a@1"]);
-    assert_eq!(fixture.router.totals().await.unwrap()[&id].deliveries, 1);
-    fixture
-        .router
-        .remove_instance(id, Ended::Instance)
-        .await
-        .unwrap();
-    assert_eq!(heard(&mut there), ["Instance"]);
-    assert_eq!(heard(&mut here), ["Pending"]);
-    let again = fixture.router.open(id, spec(None)).await;
-    assert_eq!(again.unwrap_err(), RouterError::InstanceEnded);
-    // A late report reaches nobody, and no later instance either.
-    fixture.broadcast_on(id, "menu", &["b"]).await;
-    assert!(!fixture.router.totals().await.unwrap().contains_key(&id));
-    let next = fixture
-        .router
-        .add_instance("run", InstanceKind::Transient)
-        .await
-        .unwrap();
-    assert_ne!(next.id, id);
-    assert!(next.wanted.borrow().is_empty());
-}
-
-#[tokio::test]
-async fn the_logs_of_a_transient_instance_have_a_bound_of_their_own() {
-    let fixture = fixture(Limits {
-        total_log_bytes: 4000,
-        ..Limits::default()
-    });
-    let mut here = fixture.listen(spec(None)).await;
-    fixture.broadcast(&["a"; 10]).await;
-    let added = fixture
-        .router
-        .add_instance("run", InstanceKind::Transient)
-        .await
-        .unwrap();
-    let mut there = Vec::new();
-    let large = "x".repeat(super::instances::TRANSIENT_LOG_BYTES / 3);
-    let payload = Payload::parse(format!("\"{large}\"")).unwrap();
-    for name in ["one", "two", "three", "four"] {
-        let spec = ListenSpec {
-            channel: Channel::new(name),
-            ..spec(None)
-        };
-        there.push(fixture.router.open(added.id, spec).await.unwrap());
-        // The newest event of each channel.
-        let incoming = Incoming {
-            channel: Arc::new(Channel::new(name)),
-            broadcast: Broadcast {
-                id: BroadcastId::new("id"),
-                name: "e".to_owned(),
-                channel: ChannelId::from_wire("c"),
-                payload: payload.clone(),
-            },
-            received: Moment::now(),
-            received_at: SystemTime::now(),
-        };
-        let report = Report::Broadcasts(vec![incoming]);
-        fixture.router.report(added.id, report).await;
-    }
-    let slice = Slice {
-        instance: added.id,
-        after: 0,
-        most: 10,
-    };
-    let channels = fixture.router.channels(slice).await.unwrap();
-    let total: usize = channels.iter().map(|channel| channel.log_bytes).sum();
-    assert!(total <= super::instances::TRANSIENT_LOG_BYTES, "{total}");
-    // It was never read, and the listener is told so.
-    assert_eq!(heard(&mut there[0]), ["Pending", "Overflow 1"]);
-    assert_eq!(heard(&mut here).len(), 11);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_transient_instance_whose_owner_is_gone_is_removed() {
-    let fixture = fixture(Limits::default());
-    let added = fixture
-        .router
-        .add_instance("run", InstanceKind::Transient)
-        .await
-        .unwrap();
-    let id = added.id;
-    let mut listener = fixture.router.open(id, spec(None)).await.unwrap();
-    assert_eq!(heard(&mut listener), ["Pending"]);
-    drop(added);
-    tokio::time::sleep(Duration::from_secs(10)).await;
-    assert_eq!(heard(&mut listener), ["Instance"]);
-    assert!(!fixture.router.totals().await.unwrap().contains_key(&id));
-}
-
-#[tokio::test]
 async fn contexts_end_over_all_instances_and_ids_end_one() {
     let fixture = fixture(Limits::default());
     let tagged = ListenSpec {
@@ -564,37 +391,6 @@ async fn contexts_end_over_all_instances_and_ids_end_one() {
         fixture.router.cancel(id.clone()).await,
         Err(RouterError::UnknownListener(id))
     );
-}
-
-#[tokio::test]
-async fn bounds_on_listeners_and_channels_are_kept_and_freed() {
-    let fixture = fixture(Limits {
-        max_listeners: 2,
-        max_channels: 1,
-        ..Limits::default()
-    });
-    // Root may use the whole limit.
-    let spec = |name| ListenSpec {
-        peer: Some(Program { pid: 1, uid: 0 }),
-        page: None,
-        ..spec(name)
-    };
-    let first = fixture.listen(spec(None)).await;
-    let other_channel = ListenSpec {
-        channel: Channel::new("other"),
-        ..spec(None)
-    };
-    assert!(matches!(
-        fixture.router.open(HOME, other_channel).await,
-        Err(RouterError::TooManyChannels { most: 1, .. })
-    ));
-    let _second = fixture.listen(spec(None)).await;
-    assert!(matches!(
-        fixture.router.open(HOME, spec(None)).await,
-        Err(RouterError::TooManyListeners { most: 2, .. })
-    ));
-    drop(first);
-    fixture.listen(spec(None)).await;
 }
 
 #[tokio::test]
