@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 // Configured in `.cargo/config.toml`.
-#[cfg(all(target_arch = "x86_64", not(fuzzing)))]
+#[cfg(all(target_arch = "x86_64", feature = "jemalloc"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
