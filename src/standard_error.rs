@@ -1,5 +1,5 @@
-//! Standard error. It is not buffered: each text is one write, so that a script never reads half of a
-//! line, and lines of several processes do not mix.
+//! Standard error. It is not buffered: each text is one write, so that a script never reads half of
+//! a line, and lines of several processes do not mix.
 
 use std::io::{self, Write as _};
 

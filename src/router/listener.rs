@@ -58,6 +58,24 @@ pub struct ListenSpec {
 }
 
 impl ListenSpec {
+    /// Listens to all that comes on a channel from now on, without a budget. Who listens is not
+    /// said.
+    pub fn new(channel: Channel) -> Self {
+        Self {
+            channel,
+            name: None,
+            events: NameSet::All,
+            context: String::new(),
+            max_age: None,
+            overflow: Overflow::Skip,
+            resume: None,
+            peer: None,
+            page: None,
+            token: None,
+            memory: None,
+        }
+    }
+
     /// Takes the listener's share of the user's memory.
     pub(super) fn take_memory(&self) -> Result<Option<Share>, RouterError> {
         let texts = self.name.as_ref().map_or(0, String::len) + self.context.len();

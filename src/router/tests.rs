@@ -51,17 +51,8 @@ fn fixture(limits: Limits) -> RouterFixture {
 
 fn spec(name: Option<&str>) -> ListenSpec {
     ListenSpec {
-        channel: Channel::new("menu"),
         name: name.map(str::to_owned),
-        events: expd_domain::NameSet::All,
-        context: String::new(),
-        max_age: None,
-        overflow: Overflow::Skip,
-        resume: None,
-        peer: None,
-        page: None,
-        token: None,
-        memory: None,
+        ..ListenSpec::new(Channel::new("menu"))
     }
 }
 

@@ -25,7 +25,7 @@ use crate::moment::Moment;
 use crate::pages::OpenPage;
 use crate::router::{ListenSpec, RouterError};
 use expd_domain::channel_id::MAX_ID_BYTES;
-use expd_domain::{ChannelId, LinkState, Overflow};
+use expd_domain::{ChannelId, LinkState};
 use expd_server::engine::{EngineSocket, Packet, SocketEvent};
 use expd_server::error::ApiError;
 use expd_server::network_events::{self, RefusedSubscription};
@@ -204,17 +204,10 @@ impl Page {
             return Err(ApiError::full("network.subscriptions.full", message));
         }
         let mut spec = ListenSpec {
-            channel: channel.clone(),
-            name: None,
             events,
-            context: String::new(),
-            max_age: None,
-            overflow: Overflow::Skip,
             resume: self.task.login.position(&channel),
-            peer: None,
             page: Some(caller.web_page(&state)),
-            token: None,
-            memory: None,
+            ..ListenSpec::new(channel.clone())
         };
         let mut opened = caller.bridge.listen(spec.clone()).await;
         if let Err(crate::bridge::BridgeError::Router(RouterError::ResumeAhead { .. })) = opened {

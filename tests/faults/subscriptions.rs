@@ -341,9 +341,9 @@ async fn a_server_that_confirms_and_drops_at_once_is_not_hammered() {
     };
     let upstream = Upstream::start(network.address, timings);
     let mut a = upstream.listen(Channel::new("a")).await;
-    // The waits are between a tenth and all of 0.1, 0.2, 0.4, 0.8, 1.6, 3.2 s and so on: the seventh
-    // connection opens after 0.63 s at the soonest, the twelfth after 10 s. A rate needs its span of
-    // time; a busy machine only makes the connections fewer.
+    // The waits are between a tenth and all of 0.1, 0.2, 0.4, 0.8, 1.6, 3.2 s and so on: the
+    // seventh connection opens after 0.63 s at the soonest, the twelfth after 10 s. A rate needs
+    // its span of time; a busy machine only makes the connections fewer.
     until("the third connection", || network.connects() >= 3).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let connects = network.connects();

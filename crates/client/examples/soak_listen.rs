@@ -1,6 +1,7 @@
 //! The Rust program of the soak (`tests/soak`): listens on a channel through all outages and
 //! prints what it received and what it may have missed, one JSON document a line. With the position
-//! of an earlier run it continues there. An empty SOCKET is the default one. SIGTERM ends it with 0.
+//! of an earlier run it continues there. An empty SOCKET is the default one. SIGTERM ends it
+//! with 0.
 //!
 //!     soak_listen SOCKET CHANNEL [LOG_ID AFTER]
 

@@ -3,15 +3,18 @@
 use super::*;
 use crate::router::instances::TRANSIENT_LOG_BYTES;
 
+impl RouterFixture {
+    async fn add_transient(&self) -> AddedInstance {
+        let added = self.router.add_instance("run", InstanceKind::Transient);
+        added.await.unwrap()
+    }
+}
+
 #[tokio::test]
 async fn a_transient_instance_ends_with_its_listeners_and_leaves_nothing() {
     let fixture = fixture(Limits::default());
     let mut here = fixture.listen(spec(None)).await;
-    let added = fixture
-        .router
-        .add_instance("run", InstanceKind::Transient)
-        .await
-        .unwrap();
+    let added = fixture.add_transient().await;
     let id = added.id;
     let mut there = fixture.router.open(id, spec(None)).await.unwrap();
     assert_eq!(added.wanted.borrow().len(), 1);
@@ -30,11 +33,7 @@ async fn a_transient_instance_ends_with_its_listeners_and_leaves_nothing() {
     // A late report reaches nobody, and no later instance either.
     fixture.broadcast_on(id, "menu", &["b"]).await;
     assert!(!fixture.router.totals().await.unwrap().contains_key(&id));
-    let next = fixture
-        .router
-        .add_instance("run", InstanceKind::Transient)
-        .await
-        .unwrap();
+    let next = fixture.add_transient().await;
     assert_ne!(next.id, id);
     assert!(next.wanted.borrow().is_empty());
 }
@@ -47,11 +46,7 @@ async fn the_logs_of_a_transient_instance_have_a_bound_of_their_own() {
     });
     let mut here = fixture.listen(spec(None)).await;
     fixture.broadcast(&["a"; 10]).await;
-    let added = fixture
-        .router
-        .add_instance("run", InstanceKind::Transient)
-        .await
-        .unwrap();
+    let added = fixture.add_transient().await;
     let mut there = Vec::new();
     let large = "x".repeat(TRANSIENT_LOG_BYTES / 3);
     let payload = Payload::parse(format!("\"{large}\"")).unwrap();
@@ -92,11 +87,7 @@ async fn the_logs_of_a_transient_instance_have_a_bound_of_their_own() {
 #[tokio::test(start_paused = true)]
 async fn a_transient_instance_whose_owner_is_gone_is_removed() {
     let fixture = fixture(Limits::default());
-    let added = fixture
-        .router
-        .add_instance("run", InstanceKind::Transient)
-        .await
-        .unwrap();
+    let added = fixture.add_transient().await;
     let id = added.id;
     let mut listener = fixture.router.open(id, spec(None)).await.unwrap();
     assert_eq!(heard(&mut listener), ["Pending"]);

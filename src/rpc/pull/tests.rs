@@ -8,7 +8,7 @@ use crate::config::Limits;
 use crate::router::{InstanceId, ListenSpec, Router, RouterError, RouterHandle, RouterSettings};
 use crate::rpc::frame::encode;
 use crate::shares::{Holder, Shares};
-use expd_domain::{Channel, Overflow};
+use expd_domain::Channel;
 
 const HOME: InstanceId = InstanceId(0);
 
@@ -41,19 +41,7 @@ fn fixture() -> PullFixture {
 impl PullFixture {
     async fn open(&self) -> String {
         let memory = Memory::new(Shares::new(1 << 30), Holder::Owner);
-        let spec = ListenSpec {
-            channel: Channel::new("menu"),
-            name: None,
-            events: expd_domain::NameSet::All,
-            context: String::new(),
-            max_age: None,
-            overflow: Overflow::Skip,
-            resume: None,
-            peer: None,
-            page: None,
-            token: None,
-            memory: None,
-        };
+        let spec = ListenSpec::new(Channel::new("menu"));
         let listener = self.router.open(HOME, spec).await.unwrap();
         let encoder = EventEncoder::new(&listener, proto::PayloadForm::Json, String::new);
         self.listeners.insert(listener, encoder, memory)

@@ -12,7 +12,7 @@ use expd::router::{
 };
 use expd::upstream::link::{Link, LinkParts, LinkStatus, LinkTimings};
 use expd::upstream::session::Session;
-use expd_domain::{Channel, Overflow, Secret};
+use expd_domain::{Channel, Secret};
 use expd_test_support::DEADLINE;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -131,19 +131,7 @@ impl Upstream {
     }
 
     pub(super) async fn listen(&self, channel: Channel) -> Hearing {
-        let spec = ListenSpec {
-            channel,
-            name: None,
-            events: expd_domain::NameSet::default(),
-            context: String::new(),
-            max_age: None,
-            overflow: Overflow::Skip,
-            resume: None,
-            peer: None,
-            page: None,
-            token: None,
-            memory: None,
-        };
+        let spec = ListenSpec::new(channel);
         Hearing {
             listener: self.router.open(HOME, spec).await.unwrap(),
             words: Vec::new(),

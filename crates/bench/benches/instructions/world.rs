@@ -14,7 +14,7 @@ use expd::router::{
     RouterSettings,
 };
 use expd::rpc;
-use expd_domain::{Alphabet, Broadcast, BroadcastId, Channel, ChannelId, Overflow, Payload};
+use expd_domain::{Alphabet, Broadcast, BroadcastId, Channel, ChannelId, Payload};
 use http_body::Body;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -64,19 +64,7 @@ impl World {
 
     /// Opens a listener; the channel is subscribed with the first.
     pub fn listen(&self) -> Listener {
-        let spec = ListenSpec {
-            channel: Channel::clone(&self.channel),
-            name: None,
-            events: expd_domain::NameSet::All,
-            context: String::new(),
-            max_age: None,
-            overflow: Overflow::Skip,
-            resume: None,
-            peer: None,
-            page: None,
-            token: None,
-            memory: None,
-        };
+        let spec = ListenSpec::new(Channel::clone(&self.channel));
         self.runtime.block_on(self.router.open(HOME, spec)).unwrap()
     }
 
